@@ -1,0 +1,80 @@
+r"""Finds the answer in a response. One set of rules for every task, linear in the length of the text.
+
+The last answer wins, and an unfinished last answer (a truncated `\boxed{` or `<answer>`) is no answer.
+"""
+
+import re
+from fractions import Fraction
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
+_NUMBER = re.compile(rf"[-+]?(?:{_DIGITS})")
+_NUMBER_IN_TEXT = re.compile(rf"(?<![\w.])(?:(?<![)\]}}])[-+])?\$?(?:{_DIGITS})(?!\w|[.,][0-9])")
+_DOLLARS = re.compile(r"^([-+]?)(?:\\?\$)+|\\?\$$")
+_MAX_NUMBER_LENGTH = 400
+
+
+def after_thinking(text: str) -> str | None:
+    """The part of a response that is its answer.
+
+    Returns:
+        The text after the last `</think>`; the whole text where nothing was thought aloud; None where a `<think>` was
+        never closed, because the response was cut before it answered.
+    """
+    answer = text.rpartition("</think>")[2]
+    return None if "<think>" in answer else answer
+
+
+def last_boxed(text: str) -> str | None:
+    r"""Content of the last `\boxed{...}` (or `\fbox{...}`), nested braces included, escaped ones not counted."""
+    box = None
+    for match in _BOX.finditer(text):
+        box = match
+    if box is None:
+        return None
+    end = _closing_brace(text, box.end())
+    return None if end is None else text[box.end():end].strip()
+
+
+def _closing_brace(text: str, start: int) -> int | None:
+    depth = 1
+    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start):
+        depth += {"{": 1, "}": -1}.get(match.group(), 0)
+        if depth == 0:
+            return match.start()
+    return None
+
+
+def last_tag(text: str, tag: str = "answer") -> str | None:
+    """Content of the last `<tag>...</tag>`, stripped; it may span lines."""
+    head, opened, tail = text.rpartition(f"<{tag}>")
+    content, closed, _ = tail.partition(f"</{tag}>")
+    return content.strip() if opened and closed else None
+
+
+def last_hashes(text: str) -> str | None:
+    """What follows the last `####` on its line, as GSM8K's references write their answers."""
+    _, found, tail = text.rpartition("####")
+    return tail.split("\n", 1)[0].strip() if found else None
+
+
+def last_number(text: str) -> str | None:
+    """The last number of a text as it stands there (`-1,234.50`, without the dollar sign)."""
+    number = None
+    for match in _NUMBER_IN_TEXT.finditer(text):
+        number = match
+    return number.group().replace("$", "") if number else None
+
+
+def parse_number(text: str) -> Fraction | None:
+    r"""Reads a text that is a number and nothing else, exactly.
+
+    Forgives what does not change the value: `$`, thousands separators in the right places (`1,234`, `1{,}234`,
+    `1\,234`), a leading plus, a trailing dot, bold marks, a Unicode minus. Anything more (units, fractions,
+    exponents, `1,2,3`) is None.
+    """
+    text = text.strip().strip("*").removesuffix(".").replace("\u2212", "-").replace("{,}", ",").replace("\\,", ",")
+    text = _DOLLARS.sub(r"\1", text.replace("\\!", "").strip())
+    if len(text) > _MAX_NUMBER_LENGTH or not _NUMBER.fullmatch(text):
+        return None
+    return Fraction(text.replace(",", ""))

@@ -1,0 +1,134 @@
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reward_score.extraction import after_thinking, last_boxed, last_hashes, last_number, last_tag, parse_number
+
+
+def balanced_text():
+    """Texts with matched braces; no backslash, so that no brace is escaped."""
+    plain = st.text(st.characters(exclude_characters="\\{}<>"), max_size=8)
+    return st.recursive(
+        plain,
+        lambda inner: st.lists(st.one_of(inner, inner.map(lambda text: "{" + text + "}")), max_size=4).map("".join),
+        max_leaves=8)
+
+
+@given(before=st.text(), after=balanced_text())
+def test_text_after_the_last_closed_thinking_is_the_answer(before, after):
+    assert after_thinking(f"<think>{before}</think>{after}") == after
+
+
+@given(text=st.text(), more=st.text().filter(lambda text: "</think>" not in text))
+def test_unclosed_thinking_has_no_answer(text, more):
+    assert after_thinking(f"{text}<think>{more}") is None
+
+
+@given(text=st.text().filter(lambda text: "think>" not in text))
+def test_without_thinking_all_is_answer(text):
+    assert after_thinking(text) == text
+
+
+@given(before=st.text(), content=balanced_text(), after=st.text().filter(lambda text: "\\" not in text))
+def test_last_box_is_found_with_its_nested_braces(before, content, after):
+    assert last_boxed(before + r" \boxed{" + content + "}" + after) == content.strip()
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (r"\boxed{1} then \boxed{2}", "2"),
+    (r"\boxed{\frac{1}{\sqrt{2}}}", r"\frac{1}{\sqrt{2}}"),
+    (r"\boxed{\left\{ x \right.}", r"\left\{ x \right."),
+    (r"\boxed{\boxed{3}}", "3"),
+    ("\\boxed{\n 4 \n}", "4"),
+    (r"\boxed {5}", "5"),
+    (r"\fbox{6}", "6"),
+    (r"\boxed{1} and \boxed{2", None),
+    (r"\boxed{a\\}", r"a\\"),
+    ("no box", None),
+])
+def test_boxes(text, expected):
+    assert last_boxed(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("<answer>1</answer> no: <answer>\n2\n3\n</answer> done", "2\n3"),
+    ("<answer></answer>", ""),
+    ("<answer>1</answer> wait <answer>2", None),
+    ("1</answer>", None),
+    ("", None),
+])
+def test_tags(text, expected):
+    assert last_tag(text) == expected
+
+
+@given(st.text(), st.text().filter(lambda text: "answer>" not in text))
+def test_last_tag_wins(before, content):
+    assert last_tag(f"{before}<answer>{content}</answer>") == content.strip()
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("a #### 1\n#### 2 \nrest", "2"),
+    ("####3", "3"),
+    ("nothing", None),
+])
+def test_hashes(text, expected):
+    assert last_hashes(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("first 1, then 2.", "2"),
+    ("1,234.50 dollars", "1,234.50"),
+    ("10-5", "5"),
+    ("x=-5", "-5"),
+    ("it costs -$7.", "-7"),
+    ("(3)-4", "4"),
+    ("1,2,3", "3"),
+    ("the 3rd", None),
+    ("version 1.2.3b", None),
+    (".5", ".5"),
+    ("none", None),
+])
+def test_numbers_in_text(text, expected):
+    assert last_number(text) == expected
+
+
+@given(st.integers(-10**12, 10**12),
+       st.sampled_from(["{}", "${}", "{:,}", r"\${}", "{}.", "**{}**", " {} ", "{}.00", "${}$"]))
+def test_every_spelling_of_a_number_is_read_exactly(number, spelling):
+    assert parse_number(spelling.format(number)) == number
+
+
+@given(st.integers(1, 10**9), st.sampled_from([",", "{,}", r"\,", r",\!"]))
+def test_thousands_separators_of_latex(number, separator):
+    assert parse_number(f"{number:,}".replace(",", separator)) == number
+
+
+@given(st.decimals(-10**9, 10**9, places=4, allow_nan=False))
+def test_decimals_are_exact(number):
+    assert parse_number(f"{number:f}") == Fraction(number)
+
+
+@given(st.text())
+def test_extraction_never_raises(text):
+    for function in (after_thinking, last_boxed, last_tag, last_hashes, last_number, parse_number):
+        assert isinstance(function(text), str | Fraction | None)
+
+
+@pytest.mark.parametrize("text", [
+    "", "1,2,3", "12,34", "1.234,56", "1/2", "42 apples", "1e9", "--1", "1.2.3", "nan", "inf", "0x10", "x", "4$2",
+    "1" * 10**6, "\u0664\u0662"
+])
+def test_what_is_not_a_number(text):
+    assert parse_number(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", [r"\boxed{" * 20_000, "1" * 200_000 + "x", "<answer>" * 50_000, r"\boxed{" + "{" * 100_000, "1," * 100_000])
+def test_long_text_takes_linear_time(text):
+    start = time.perf_counter()
+    for function in (after_thinking, last_boxed, last_tag, last_number, parse_number):
+        function(text)
+    assert time.perf_counter() - start < 2

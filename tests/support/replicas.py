@@ -1,0 +1,132 @@
+"""Stand-ins for rollout replicas that follow a script, for tests of the router's decisions."""
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import numpy as np
+from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+
+from verl.workers.rollout.base import Completion, Request, Sampling
+
+
+@dataclass(frozen=True)
+class Call:
+    """How one generate call goes: after every `delay` seconds the next of `sizes` completions arrives, then the end.
+
+    `end`: finish (all that are left arrive, the stream closes), die (the process), oom (Ray kills it), raise, refuse
+    (a ValueError), stall, short (the stream closes though requests are left).
+    `hops`: turns of the event loop between the end of a delay and what it brings, so that things of the same instant
+    can happen in every order.
+    """
+    end: str = "finish"
+    sizes: tuple[int, ...] = ()
+    delay: float = 1.0
+    hops: int = 0
+
+
+def unit(name: str, size: int) -> list[Request]:
+    """Requests name/0, name/1, …"""
+    return [Request(f"{name}/{i}", np.zeros(1, np.int32), Sampling(1.0, 1), i) for i in range(size)]
+
+
+def _completion(request: Request) -> Completion:
+    return Completion(request.request_id, np.zeros(1, np.int32), np.zeros(1, np.float32), "stop", ((0, 1),))
+
+
+class ScriptedReplica:
+    """An actor handle: `handle.generate.options(num_returns="streaming").remote(unit)`. What is not scripted
+    finishes.
+    """
+
+    def __init__(self, calls: list[Call], capacity: int):
+        self.calls, self.capacity = list(calls), capacity
+        self.open: list[_Stream] = []
+        self.received: list[list[str]] = []
+        self.dead = asyncio.Event()
+        self.generate = self
+
+    def options(self, num_returns: str) -> "ScriptedReplica":
+        assert num_returns == "streaming"
+        return self
+
+    def remote(self, requests: list[Request]) -> "_Stream":
+        load = sum(len(stream.left) for stream in self.open)
+        assert self.dead.is_set() or not load or load + len(requests) <= self.capacity, "over capacity"
+        self.received.append([request.request_id for request in requests])
+        stream = _Stream(self, requests, self.calls.pop(0) if self.calls else Call())
+        self.open.append(stream)
+        return stream
+
+
+@dataclass
+class _Stream:
+    """What Ray returns: an async iterator of references, each an awaitable; an error is raised by its reference."""
+    replica: ScriptedReplica
+    requests: list[Request]
+    call: Call
+
+    def __post_init__(self) -> None:
+        self.left, self.sizes = list(self.requests), list(self.call.sizes)
+
+    def __aiter__(self) -> AsyncIterator[asyncio.Future]:
+        return self
+
+    async def __anext__(self) -> asyncio.Future:
+        if self not in self.replica.open:
+            raise StopAsyncIteration
+        error = None
+        if self.left or self.call.end != "finish":
+            await self._wait()
+        if not self.replica.dead.is_set():
+            if self.left and (self.sizes or self.call.end == "finish"):
+                return self._reference(self._take())
+            error = await self._end()
+        self.replica.open.remove(self)
+        if self.replica.dead.is_set() or error:
+            return self._reference(error=error or RayActorError(error_msg="the actor died"))
+        raise StopAsyncIteration
+
+    async def _wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.call.delay):
+                await self.replica.dead.wait()
+        for _ in range(self.call.hops):
+            await asyncio.sleep(0)
+
+    def _take(self) -> list[Completion]:
+        size = self.sizes.pop(0) if self.sizes else len(self.left)
+        taken, self.left = self.left[:size], self.left[size:]
+        return [_completion(request) for request in taken]
+
+    async def _end(self) -> Exception | None:
+        if self.call.end in ("die", "oom"):
+            self.replica.dead.set()
+        if self.call.end == "stall":
+            await self.replica.dead.wait()
+        return {
+            "oom": OutOfMemoryError("the node ran low on memory"),
+            "raise": RayTaskError("generate", "Traceback: boom", RuntimeError("boom")),
+            "refuse": RayTaskError("generate", "Traceback: …", ValueError("the prompt is too long")),
+        }.get(self.call.end)
+
+    def _reference(self, value: list[Completion] | None = None, error: Exception | None = None) -> asyncio.Future:
+        reference = asyncio.get_running_loop().create_future()
+        reference.set_exception(error) if error else reference.set_result(value)
+        return reference
+
+
+class ScriptedReplicas:
+    """A ReplicaSet of them."""
+
+    def __init__(self, *scripts: list[Call], capacity: int):
+        self.all = [ScriptedReplica(calls, capacity) for calls in scripts]
+        self.handles = dict(enumerate(self.all))
+        self.dropped: list[int] = []
+
+    def drop(self, replica: int) -> None:
+        self.handles.pop(replica).dead.set()
+        self.dropped.append(replica)
+
+    def describe(self, replica: int) -> str:
+        return f"scripted replica {replica} (node here, pid {replica})"

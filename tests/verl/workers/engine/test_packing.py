@@ -1,0 +1,84 @@
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from verl.workers.engine.packing import first_fit_decreasing, plan_micro_batches
+
+LENGTHS = st.lists(st.integers(0, 50), max_size=40)
+CAPS = st.integers(50, 200)
+
+
+def naive_first_fit_decreasing(lengths, capacity):
+    bins = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        for rows in bins:
+            if sum(lengths[r] for r in rows) + lengths[row] <= capacity:
+                rows.append(row)
+                break
+        else:
+            bins.append([row])
+    return bins
+
+
+@given(LENGTHS, CAPS)
+def test_first_fit_decreasing(lengths, capacity):
+    bins = first_fit_decreasing(lengths, capacity)
+    assert bins == naive_first_fit_decreasing(lengths, capacity)
+    assert all(sum(lengths[row] for row in rows) <= capacity for rows in bins)
+    assert sorted(row for rows in bins for row in rows) == list(range(len(lengths)))
+    assert len(bins) <= max(2 * math.ceil(sum(lengths) / capacity), min(1, len(lengths)))
+
+
+def test_perfect_packings_are_found():
+    assert len(first_fit_decreasing([6, 4] * 50, 10)) == 50
+    assert len(first_fit_decreasing([7, 2, 1] * 30, 10)) == 30
+
+
+def test_a_row_longer_than_the_cap_is_named():
+    with pytest.raises(ValueError, match="row 1 has 11 tokens, more than ppo_max_token_len_per_gpu=10"):
+        first_fit_decreasing([3, 11, 4], 10)
+
+
+def test_16384_rows_take_no_time():
+    lengths = np.minimum(np.random.default_rng(0).lognormal(7, 1.2, 16384).astype(int), 32768)
+    start = time.process_time()
+    bins = first_fit_decreasing(lengths, 32768)
+    assert time.process_time() - start < 1
+    assert len(bins) <= 1.01 * lengths.sum() / 32768
+
+
+@given(LENGTHS, CAPS, st.integers(1, 8), st.integers(1, 50), st.booleans())
+def test_plan(lengths, cap, size, min_count, by_tokens):
+    bounds = (cap, None) if by_tokens else (None, size)
+    plan = plan_micro_batches(lengths, *bounds, min_count)
+    again = plan_micro_batches(np.array(lengths), *bounds, min_count)
+    assert [rows.tolist() for rows in plan] == [rows.tolist() for rows in again]
+    assert all(rows.dtype == np.int64 for rows in plan)
+    assert sorted(row for rows in plan for row in rows) == list(range(len(lengths)))
+    tokens = [sum(lengths[row] for row in rows) for rows in plan]
+    assert max(tokens, default=0) <= cap if by_tokens else max(map(len, plan), default=0) <= size
+    assert tokens == sorted(tokens, reverse=True)
+    for rows in plan:
+        assert [(lengths[row], row) for row in rows] == sorted((lengths[row], row) for row in rows)
+    filled = [rows for rows in plan if len(rows)]
+    assert plan[:len(filled)] == filled  # the empty ones are last
+    unsplit = len(plan_micro_batches(lengths, *bounds))
+    assert len(plan) == max(min_count, unsplit)
+    assert len(filled) == max(min(min_count, len(lengths)),
+                              len([r for r in plan_micro_batches(lengths, *bounds) if len(r)]))
+
+
+def test_the_heaviest_is_split():
+    plan = plan_micro_batches([10, 10, 10, 10, 1, 1], 40, None, 3)
+    assert [rows.tolist() for rows in plan] == [[0, 2], [1, 3], [4, 5]]
+    assert [rows.tolist() for rows in plan_micro_batches([5, 7], None, 8, 4)] == [[1], [0], [], []]
+
+
+@pytest.mark.parametrize("bounds", [(None, None), (10, 2)])
+def test_exactly_one_bound_is_asked_for(bounds):
+    with pytest.raises(ValueError, match="set exactly one of ppo_max_token_len_per_gpu"):
+        plan_micro_batches([1], *bounds)

@@ -1,0 +1,63 @@
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.support.runs import make_tokenizer
+from verl.workers.reward.reward_worker import Answer, RewardWorker
+
+CUSTOM = str(Path(__file__).parents[3] / "support" / "custom_reward.py")
+
+
+@pytest.fixture(scope="module")
+def tokenizer_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    make_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def worker(tokenizer_folder):
+    pool = {"num_workers": 2, "timeout": 1.0, "custom": (CUSTOM, "compute_score", {"bonus": 0.5})}
+    worker = RewardWorker(tokenizer_folder, False, pool)
+    yield worker
+    asyncio.run(worker.close())
+    assert not [child for child in psutil.Process().children() if "supervisor" in " ".join(child.cmdline())]
+
+
+def answer(text, index=0):
+    ids = make_tokenizer()(text, add_special_tokens=False)["input_ids"]
+    return Answer(np.array(ids, np.int32), "any", "right", {"index": index})
+
+
+def test_answers_are_decoded_and_scored_in_order(worker):
+    answers = [answer("right", 0), answer("wrong", 1), answer("right<end>", 2), answer("", 3)]
+    answers[0].token_ids.flags.writeable = False  # as an array is that comes from Ray
+    scored = asyncio.run(worker.score(answers))
+    assert [text for text, _ in scored] == ["right", "wrong", "right", ""]
+    assert [result.score for _, result in scored] == [1.5, 0.5, 1.5, 0.5]
+    assert [result.extra["place"] for _, result in scored] == [0, 1, 2, 3]
+    assert {result.status for _, result in scored} == {"ok"}
+
+
+def test_what_goes_wrong_costs_its_own_answer_only(worker):
+    scored = asyncio.run(worker.score([answer(text) for text in ("sleep 99", "right", "exit 3", "fail x", "right")]))
+    assert [result.status for _, result in scored] == ["timeout", "ok", "crash", "error", "ok"]
+    assert [result.score for _, result in scored] == [0.0, 1.5, 0.0, 0.0, 1.5]
+
+
+def test_calls_at_the_same_time_do_not_mix(worker):
+
+    async def both():
+        many = [worker.score([answer("right", i), answer("wrong", -i)]) for i in range(5)]
+        return await asyncio.gather(*many)
+
+    for i, scored in enumerate(asyncio.run(both())):
+        assert [(result.score, result.extra["place"]) for _, result in scored] == [(1.5, i), (0.5, -i)]
+
+
+def test_a_source_without_a_reward_is_refused_at_the_start(tokenizer_folder):
+    with pytest.raises(ValueError, match="nobody_knows"):
+        RewardWorker(tokenizer_folder, False, {"num_workers": 1, "timeout": 1.0, "data_sources": ["nobody_knows"]})

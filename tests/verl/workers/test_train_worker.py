@@ -1,0 +1,162 @@
+"""A worker's step from batch to metrics, in this process: one rank, no Ray."""
+import math
+import socket
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from transformers import AutoModelForCausalLM
+
+from tests.support.batches import make_batch
+from tests.support.models import save_model
+from verl.config.engine import ActorConfig, FSDPConfig, OptimConfig
+from verl.config.model import ModelConfig
+from verl.protocol import DataProto
+from verl.utils.ragged import Ragged
+from verl.workers.engine.base import MicroBatchBounds
+from verl.workers.train_worker import TrainWorker, average_updates
+
+ONE_BY_ONE, PACKED = MicroBatchBounds(None, 1), MicroBatchBounds(60, None)
+TEMPERATURE, LONGEST = 0.9, 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_model("qwen3", tmp_path_factory.mktemp("qwen3"))
+
+
+@pytest.fixture
+def make_worker(monkeypatch, folder):
+    """A worker that has joined its group and loaded an actor of the given learning rate."""
+    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}.items():
+        monkeypatch.setenv(name, str(value))
+
+    def make(lr: float, **optim) -> TrainWorker:
+        worker = TrainWorker("cpu")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        worker.join(("127.0.0.1", port), 30)
+        count = worker.load_actor(ModelConfig(path=str(folder)), FSDPConfig(), OptimConfig(lr=lr, **optim), 1.0)
+        assert count == sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(folder).parameters())
+        return worker
+
+    yield make
+    dist.destroy_process_group()
+
+
+def rollouts(rows: int = 10, seed: int = 0) -> DataProto:
+    """What the driver sends: shared arrays that nobody may write to."""
+    batch = make_batch(rows, seed=seed).select(["prompts", "responses", "response_mask", "advantages"])
+    responses = batch.batch["responses"]
+    log_probs = np.random.default_rng(seed).normal(-4, 1, len(responses.values)).astype(np.float32)
+    batch.batch["rollout_log_probs"] = Ragged(log_probs, responses.offsets)
+    for column in batch.batch.values():
+        for array in (column.values, column.offsets) if isinstance(column, Ragged) else (column,):
+            array.flags.writeable = False
+    return batch
+
+
+def update(worker, bounds, mini_batches, **config):
+    return worker.update_actor(ActorConfig(**config), bounds, TEMPERATURE, mini_batches, LONGEST)
+
+
+@pytest.mark.parametrize("first, then", [(ONE_BY_ONE, PACKED), (PACKED, ONE_BY_ONE)], ids=["one by one", "packed"])
+def test_at_learning_rate_zero_nothing_is_clipped(make_worker, first, then):
+    """However the two passes are cut into micro-batches, and over two mini-batches and epochs."""
+    worker = make_worker(lr=0.0)
+    worker.load_batch(rollouts())
+    worker.old_log_prob(first, TEMPERATURE)
+    metrics = update(worker, then, mini_batches=2, ppo_epochs=2)
+    assert abs(metrics["actor/ppo_kl"]) < 1e-6
+    assert metrics["actor/pg_clipfrac"] == metrics["actor/pg_clipfrac_lower"] == 0
+    assert metrics["actor/lr"] == 0 and metrics["actor/grad_norm"] > 0
+
+
+def test_an_update_without_old_log_prob_is_exactly_on_policy(make_worker):
+    worker = make_worker(lr=0.1)
+    worker.load_batch(rollouts())
+    metrics = update(worker, PACKED, mini_batches=1)
+    assert metrics["actor/ppo_kl"] == metrics["actor/pg_clipfrac"] == 0
+    assert worker.old_log_prob(PACKED, TEMPERATURE).keys() == {n for n in metrics if n.startswith("training/")}
+
+
+def test_a_real_step_moves_the_policy(make_worker):
+    worker = make_worker(lr=0.01)
+    worker.load_batch(rollouts())
+    worker.old_log_prob(PACKED, TEMPERATURE)
+    metrics = update(worker, PACKED, mini_batches=2, ppo_epochs=3)
+    assert abs(metrics["actor/ppo_kl"]) > 1e-3 and metrics["actor/pg_clipfrac"] > 0
+    assert metrics["actor/skipped_updates"] == 0
+
+
+def test_the_rollouts_log_probs_are_compared_with_the_trainers(make_worker):
+    worker, batch = make_worker(lr=0.0), rollouts()
+    exact = worker.compute_log_prob(batch, TEMPERATURE).batch["log_probs"]
+    mask = batch.batch["response_mask"].values.astype(bool)
+    shifted = exact.values + np.where(mask, 0.25, 99).astype(np.float32)
+    worker.load_batch(DataProto.from_dict(batch.batch | {"rollout_log_probs": Ragged(shifted, exact.offsets)}))
+    by_itself = worker.old_log_prob(PACKED, TEMPERATURE)
+    assert by_itself["training/rollout_log_probs_diff_max"] == pytest.approx(0.25, abs=1e-5)
+    assert by_itself["training/rollout_log_probs_diff_mean"] == pytest.approx(0.25, abs=1e-5)
+    np.testing.assert_allclose(worker.batch.batch["old_log_probs"].values, exact.values, atol=1e-5)
+    del worker.batch.batch["old_log_probs"]
+    in_the_update = update(worker, PACKED, mini_batches=1)
+    assert {name: in_the_update[name] for name in by_itself} == pytest.approx(by_itself, abs=1e-6)
+
+
+def test_the_reference_is_the_actor_that_was_loaded(make_worker, folder):
+    worker = make_worker(lr=0.01)
+    worker.load_ref(ModelConfig(path=str(folder)), FSDPConfig())
+    worker.load_batch(rollouts())
+    worker.ref_log_prob(ONE_BY_ONE, TEMPERATURE)
+    reference = worker.batch.batch["ref_log_prob"].values.copy()
+    metrics = [update(worker, PACKED, 1, use_kl_loss=True, kl_loss_type="k2") for _ in range(3)]
+    assert 0 <= metrics[0]["actor/kl_loss"] < 1e-9 < 1e-6 < metrics[2]["actor/kl_loss"]
+    worker.ref_log_prob(ONE_BY_ONE, TEMPERATURE)
+    assert np.array_equal(worker.batch.batch["ref_log_prob"].values, reference)
+
+
+def test_sft_lowers_the_loss_that_is_evaluated(make_worker):
+    worker, batch = make_worker(lr=0.01), make_batch(10)
+    worker.load_batch(batch)
+    before = worker.evaluate_sft(ONE_BY_ONE)["val/loss"]
+    log_probs = worker.compute_log_prob(batch).batch["log_probs"].values
+    assert before == pytest.approx(-log_probs[batch.batch["response_mask"].values].mean(), rel=1e-5)
+    losses = [worker.update_sft(PACKED)["train/loss"] for _ in range(5)]
+    assert losses[0] == pytest.approx(before, rel=1e-5)
+    assert worker.evaluate_sft(PACKED)["val/loss"] < losses[-1] < losses[0]
+
+
+def test_weights_appear_whole_and_go(make_worker, folder, tmp_path):
+    worker, directory = make_worker(lr=0.0), tmp_path / "version_3"
+    written = tmp_path / "version_3_rank_0"
+    assert worker.write_weights(str(directory), "fp32") == str(written)
+    assert list(tmp_path.iterdir()) == [written]  # nothing partial is left
+    assert {path.name for path in written.iterdir()} >= {"model.safetensors"}
+    worker.remove_weights(str(directory))
+    assert not list(tmp_path.iterdir())
+
+
+def test_checkpoint_and_export(make_worker, tmp_path):
+    worker, batch = make_worker(lr=0.01), rollouts()
+    worker.load_batch(batch)
+    update(worker, PACKED, mini_batches=2)
+    expected = worker.compute_log_prob(batch).batch["log_probs"].values
+    worker.save_checkpoint(str(tmp_path / "checkpoint"))
+    worker.export_hf(str(tmp_path / "hf"))
+    dist.destroy_process_group()
+    other = make_worker(lr=0.01)
+    assert not np.allclose(other.compute_log_prob(batch).batch["log_probs"].values, expected, atol=1e-3)
+    other.load_checkpoint(str(tmp_path / "checkpoint"))
+    assert np.array_equal(other.compute_log_prob(batch).batch["log_probs"].values, expected)
+    exported = AutoModelForCausalLM.from_pretrained(tmp_path / "hf")
+    ours = {name: p.full_tensor() for name, p in other.actor.parameters.items()}
+    assert all(torch.equal(p, ours[name]) for name, p in exported.named_parameters())
+
+
+def test_averages_over_updates():
+    averaged = average_updates([{"a": 1.0, "b_max": 3.0}, {"a": 2.0, "b_max": 1.0}])
+    assert averaged == {"a": 1.5, "b_max": 3.0} and {type(value) for value in averaged.values()} == {float}
+    assert math.isnan(average_updates([{"a": math.nan}, {"a": 2.0}])["a"])

@@ -1,0 +1,1 @@
+"""Reasoning360: reinforcement learning of reasoning LLMs on verifiable rewards."""

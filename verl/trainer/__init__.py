@@ -1,0 +1,1 @@
+"""Drivers: main_ppo and main_sft, and what they are made of."""

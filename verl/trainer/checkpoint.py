@@ -1,0 +1,99 @@
+"""Checkpoints of a run: complete or absent, the newest N kept.
+
+    <default_local_dir>/global_step_<i>/actor/       the training engine's state (DCP)
+                                        huggingface/ the model for inference, when save_contents has hf_model
+                                        driver.json  step, data order
+    <default_local_dir>/latest_checkpointed_iteration.txt
+
+A folder gets its name when it is complete, then the text file names it, then older ones go. So a kill at any instant
+leaves a complete checkpoint that the text file names.
+"""
+import json
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from verl.config.trainer import TrainerConfig
+from verl.single_controller import WorkerGroup
+from verl.utils.fs import atomic_directory, atomic_write_text, put_back
+
+LATEST = "latest_checkpointed_iteration.txt"
+_STEP = re.compile(r"global_step_(\d+)")
+
+
+def save_model(workers: WorkerGroup, tokenizer: PreTrainedTokenizerBase, contents: Sequence[str], folder: Path) -> None:
+    """Writes the parts of `contents` (checkpoint.save_contents) into `folder`."""
+    if parts := [part for part in contents if part != "hf_model"]:
+        workers.save_checkpoint(str(folder / "actor"), parts)
+    if "hf_model" in contents:
+        workers.export_hf(str(folder / "huggingface"))
+        tokenizer.save_pretrained(folder / "huggingface")
+
+
+def load_model(workers: WorkerGroup, contents: Sequence[str], folder: Path) -> None:
+    """Reads the parts of `contents` (checkpoint.load_contents) from the checkpoint `folder`. ValueError where it lacks
+    one, or is of another model.
+    """
+    if contents:
+        workers.load_checkpoint(str(folder / "actor"), list(contents))
+
+
+class CheckpointManager:
+    """Names, writes, finds and forgets the checkpoint folders of one run."""
+
+    def __init__(self, config: TrainerConfig):
+        self.config, self.root = config, Path(config.default_local_dir).absolute()
+
+    def save(self, step: int, state: dict[str, Any], write_model: Callable[[Path], None]) -> None:
+        """`write_model(folder)` fills the folder; then the driver's `state` joins it and the folder gets its name."""
+        with atomic_directory(self.root / f"global_step_{step}") as folder:
+            write_model(folder)
+            atomic_write_text(folder / "driver.json", json.dumps({"step": step, **state}))
+        atomic_write_text(self.root / LATEST, str(step))
+        self._forget(step)
+
+    def find(self) -> Path | None:
+        """The folder to resume from, or None for a fresh run."""
+        mode, latest = self.config.resume_mode, self.root / LATEST
+        if mode == "disable" or mode == "auto" and not latest.is_file():
+            return None
+        if mode == "resume_path":
+            folder = Path(self.config.resume_from_path).expanduser().absolute()
+            if not (folder / "driver.json").is_file():
+                raise ValueError(f"trainer.resume_from_path={folder} is no complete checkpoint (it has no driver.json)")
+        else:
+            folder = self.root / f"global_step_{latest.read_text().strip()}"
+            put_back(folder)
+            if not (folder / "driver.json").is_file():
+                raise ValueError(
+                    f"{latest} names {folder.name}, which is gone; write the number of an existing checkpoint into "
+                    "it, or set trainer.resume_mode=disable")
+        if not (folder / "actor").is_dir():
+            raise ValueError(f"{folder} has no training state to resume from (its save_contents had no model); set "
+                             "trainer.resume_mode=disable, and the model's path to its huggingface folder")
+        return folder
+
+    @staticmethod
+    def read_state(folder: Path) -> dict[str, Any]:
+        """What `save` got as `state`, and `step`."""
+        return json.loads((folder / "driver.json").read_text())
+
+    def _forget(self, current: int) -> None:
+        """Removes all but the newest checkpoints up to step `current` (later ones are of an earlier run, which went
+        further), and what killed runs left half written.
+        """
+        self._clean_up()
+        keep = self.config.max_actor_ckpt_to_keep
+        steps = {int(m[1]): path for path in self.root.iterdir() if (m := _STEP.fullmatch(path.name))}
+        if keep is not None:
+            for step in sorted(step for step in steps if step <= current)[:-keep]:
+                steps[step].rename(self.root / f".{steps[step].name}.tmp")  # half removed, it must not look complete
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        for leftover in self.root.glob(".global_step_*"):
+            shutil.rmtree(leftover)

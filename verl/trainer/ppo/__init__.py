@@ -1,0 +1,1 @@
+"""The PPO-family trainer."""

@@ -1,0 +1,244 @@
+"""The step loop of GRPO and its relatives.
+
+One driver, three kinds of processes; the driver alone decides who works:
+
+    driver (this file)      replicas (vLLM | hf)     reward actor ── processes     training workers (FSDP2)
+      │  prompts ────────────▶ generate                                              idle, watched
+      │  ◀── completions, as each finishes
+      │  answers ────────────────────────────────────▶ score (own deadline each)
+      │  ◀── scores, overlapping with generation
+      │  advantages from the scores
+      │  sleep ──────────────▶ (device memory freed)
+      │  load_batch, once: each rank keeps its rows ───────────────────────────────▶ old_log_prob, ref_log_prob,
+      │  ◀── metrics only ───────────────────────────────────────────────────────── update_actor
+      │  wake(weights) ──────▶ ◀──────── new weights through shared memory ───────── write_weights
+      │  wake(kv_cache) ─────▶
+      └─ metrics, rollouts, validation, checkpoint; next step
+
+Every call has a deadline, and whoever misses it or dies is named (WorkerFailure). A step is a function of its number,
+the seed and the weights, so a resumed run repeats what an uninterrupted one does.
+"""
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import ray
+import torch
+from ray.exceptions import RayError
+
+from verl.algorithms.advantage import get_adv_estimator_fn
+from verl.config.ppo import PPOConfig
+from verl.config.show import dump as dump_config
+from verl.protocol import DataProto
+from verl.single_controller import ResourcePool
+from verl.trainer.checkpoint import CheckpointManager, load_model, save_model
+from verl.trainer.cluster import load_models, start_trainer
+from verl.trainer.entry import due
+from verl.trainer.ppo.inputs import RunInputs
+from verl.trainer.ppo.metric_utils import compute_data_metrics, compute_throughput_metrics, compute_timing_metrics
+from verl.trainer.ppo.plan import StepPlan
+from verl.trainer.ppo.rollouts import Rollouts
+from verl.trainer.ppo.services import start_replicas, start_reward
+from verl.trainer.ppo.validation import dump, validation_metrics
+from verl.utils.console import StepProgress, duration, step_line
+from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions, log_seqlen_unbalance
+from verl.workers.rollout.router import RolloutRouter
+from verl.workers.rollout.weight_sync import WeightSync, probe
+
+logger = logging.getLogger(__name__)
+Metrics = dict[str, float]
+VALIDATION = -1  # the "step" that seeds validation samples, so that every validation draws alike
+CLOSE_TIMEOUT = 30.0  # s
+TRAIN_COLUMNS = ["prompts", "responses", "response_mask", "rollout_log_probs", "advantages"]
+
+
+class RayPPOTrainer:
+    """`inputs` have been read and checked, `plan` derived from the config; `start` brings up the processes, `fit` runs
+    the steps.
+    """
+
+    def __init__(self, config: PPOConfig, inputs: RunInputs, plan: StepPlan):
+        self.config, self.inputs, self.plan = config, inputs, plan
+        self.source = inputs.prompt_source()
+        self.checkpoints = CheckpointManager(config.trainer)
+        self.step = 0
+        self.timing: Metrics = {}
+
+    # ---- start ----
+
+    def start(self) -> None:
+        """Brings up all processes, loads the checkpoint to resume from, gives its weights to the replicas."""
+        config, plan = self.config, self.plan
+        actor = config.actor_rollout_ref.actor
+        self.pool = ResourcePool(config.trainer.n_gpus_per_node, config.trainer.nnodes, config.trainer.device)
+        self.trainer = start_trainer(config.trainer, self.pool, config.actor_rollout_ref.nccl_timeout)
+        self.replicas = start_replicas(config, self.pool, self.trainer)
+        self.reward = start_reward(config, self.inputs.tokenizer_path, self.inputs.data_sources)
+        load_models(self.trainer, config.actor_rollout_ref.model, actor.fsdp_config, plan.optim, actor.grad_clip,
+                    config.actor_rollout_ref.ref.fsdp_config if actor.use_kl_loss else None)
+        self._resume()
+        self.replicas.start()
+        router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
+        self.rollouts = Rollouts(router, self.reward, self.trainer, plan.unit_size, config.trainer.seed,
+                                 config.reward_model.max_failure_rate)
+        self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
+        self.weights.publish()
+        if config.actor_rollout_ref.rollout.sync_probe:
+            probe(self.trainer, router, self.inputs.train_set.prompt_ids[0], plan.probe_sampling, plan.probe_tolerance)
+        self.tracking = self.inputs.tracking(self.step)
+        dump_config(config, Path(config.trainer.default_local_dir) / "config.yaml")
+
+    def _resume(self) -> None:
+        folder = self.checkpoints.find()
+        if folder is None:
+            return
+        state = self.checkpoints.read_state(folder)
+        self.source.load_state_dict(state["prompts"])
+        load_model(self.trainer, self.config.actor_rollout_ref.actor.checkpoint.load_contents, folder)
+        self.step = state["step"]
+        logger.info("resumed from %s", folder)
+
+    # ---- steps ----
+
+    def fit(self) -> None:
+        """Runs the remaining steps."""
+        config, total = self.config.trainer, self.plan.total_steps
+        if config.val_only or (config.val_before_train and self.step == 0):
+            self.tracking.log(self._validate(), self.step)
+        if config.val_only:
+            return
+        began, first = time.monotonic(), self.step
+        while self.step < total:
+            self.step += 1
+            with self._timed("step"):
+                with StepProgress(f"step {self.step}/{total}") as progress:
+                    batch, metrics = self._train_step(progress)
+                if due(self.step, config.test_freq, total):
+                    with self._timed("testing"):
+                        metrics |= self._validate()
+            metrics |= self._step_metrics(batch)
+            self.tracking.log(metrics, self.step)
+            left = (time.monotonic() - began) / (self.step - first) * (total - self.step)
+            print(step_line(metrics, self.source.epoch + 1, self.plan.total_epochs, self.step, total, left), flush=True)
+            self.timing = {}
+            if due(self.step, config.save_freq, total):  # after the step is logged: a resumed run logs only later ones
+                with self._timed("save_checkpoint"):  # reported with the next step
+                    self._save()
+        logger.info("%d steps in %s", total - first, duration(time.monotonic() - began))
+
+    def _train_step(self, progress: StepProgress) -> tuple[DataProto, Metrics]:
+        plan, actor = self.plan, self.config.actor_rollout_ref.actor
+        rows = [self.inputs.train_set[i] for i in next(self.source)]
+        with self._phase(progress, "gen", len(rows) * plan.n):
+            batch = self.rollouts.collect(rows, plan.sampling, plan.n, self.step, progress.advance)
+        self.replicas.sleep()
+        batch.batch["advantages"] = self._advantages(batch)
+        order, metrics = self._rank_order(batch)
+        self.trainer.load_batch(batch.select(TRAIN_COLUMNS, [])[order])
+        if not plan.on_policy:
+            with self._phase(progress, "old_log_prob"):
+                metrics |= self.trainer.old_log_prob(plan.old_log_prob_bounds, plan.sampling.temperature)[0]
+        if actor.use_kl_loss:
+            with self._phase(progress, "ref"):
+                self.trainer.ref_log_prob(plan.ref_bounds, plan.sampling.temperature)
+        with self._phase(progress, "update_actor"):
+            metrics |= self.trainer.update_actor(actor, plan.update_bounds, plan.sampling.temperature,
+                                                 plan.mini_batches, self.config.data.max_response_length)[0]
+        with self._phase(progress, "update_weights"):
+            self.weights.publish()
+        dump(self.inputs.rollout_dir / f"step_{self.step}.parquet", self.step, batch)
+        return batch, metrics
+
+    def _advantages(self, batch: DataProto) -> np.ndarray:
+        """[rows]. An outcome's advantage is one number per sample, so the estimator runs here on rewards of shape
+        [rows, 1].
+        """
+        algorithm = self.config.algorithm
+        estimator = get_adv_estimator_fn(algorithm.adv_estimator)
+        rewards = torch.from_numpy(batch.batch["scores"])[:, None]
+        advantages, _ = estimator(token_level_rewards=rewards,
+                                  response_mask=torch.ones_like(rewards),
+                                  index=batch.non_tensor_batch["uid"],
+                                  norm_adv_by_std_in_grpo=algorithm.norm_adv_by_std_in_grpo,
+                                  config=algorithm)
+        return advantages[:, 0].numpy().astype(np.float32)
+
+    def _rank_order(self, batch: DataProto) -> tuple[np.ndarray, Metrics]:
+        """Row indices, ordered so that equal chunks are the ranks' shares and hold equal parts of every mini-batch; and
+        how even the shares are (global_seqlen/*).
+
+        Mini-batches are cut before rows are dealt to ranks: which rows make an update does not depend on how many ranks
+        there are.
+        """
+        ranks = self.pool.world_size
+        lengths = batch.batch["prompts"].lengths + batch.batch["responses"].lengths
+        shares: list[list[int]] = [[] for _ in range(ranks)]
+        for rows in np.split(np.arange(len(batch)), self.plan.mini_batches):
+            if self.config.trainer.balance_batch:
+                parts = get_seqlen_balanced_partitions(lengths[rows].tolist(), ranks, equal_size=True)
+            else:
+                parts = np.split(np.arange(len(rows)), ranks)
+            for share, part in zip(shares, parts, strict=True):
+                share.extend(rows[part].tolist())
+        return np.concatenate(shares), log_seqlen_unbalance(lengths.tolist(), shares)
+
+    # ---- around the steps ----
+
+    def _validate(self) -> Metrics:
+        if self.inputs.val_set is None:
+            return {}
+        rows = [self.inputs.val_set[i] for i in range(len(self.inputs.val_set))]
+        size = self.config.data.val_batch_size or len(rows)
+        with StepProgress(f"step {self.step}") as progress:
+            progress.phase("validate", len(rows) * self.plan.val_n)
+            batch = DataProto.concat([
+                self.rollouts.collect(rows[start:start + size], self.plan.val_sampling, self.plan.val_n, VALIDATION,
+                                      progress.advance) for start in range(0, len(rows), size)
+            ])
+        dump(self.inputs.validation_dir / f"step_{self.step}.parquet", self.step, batch)
+        metrics = validation_metrics(batch)
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name.startswith("val-core/"))
+        print(f"validation at step {self.step}: {shown}", flush=True)
+        return metrics
+
+    def _save(self) -> None:
+        state = {"prompts": self.source.state_dict()}
+        contents = self.config.actor_rollout_ref.actor.checkpoint.save_contents
+        tokenizer = self.inputs.tokenizer
+        self.checkpoints.save(self.step, state, lambda folder: save_model(self.trainer, tokenizer, contents, folder))
+
+    def _step_metrics(self, batch: DataProto) -> Metrics:
+        data = self.config.data
+        return {
+            "training/global_step": self.step,
+            "training/epoch": self.source.epoch,
+            **compute_data_metrics(batch, data.max_response_length, data.max_prompt_length),
+            **compute_timing_metrics(batch, self.timing),
+            **compute_throughput_metrics(batch, self.timing, self.pool.world_size),
+        }
+
+    @contextmanager
+    def _phase(self, progress: StepProgress, name: str, total: int | None = None) -> Iterator[None]:
+        progress.phase(name, total)
+        with self._timed(name):
+            yield
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.timing[name] = time.perf_counter() - start
+
+    def close(self) -> None:
+        """Ends the reward processes and removes the weights left in shared memory; Ray's own shutdown ends its actors.
+        """
+        if hasattr(self, "tracking"):
+            self.tracking.close()
+        if hasattr(self, "reward"):
+            with suppress(RayError):  # it may be what ended the run
+                ray.get(self.reward.close.remote(), timeout=CLOSE_TIMEOUT)
+        if hasattr(self, "weights"):
+            self.weights.close()

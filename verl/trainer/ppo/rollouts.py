@@ -1,0 +1,149 @@
+"""Turns prompts into a scored batch: generation and scoring overlap, each completion is scored as it arrives."""
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+from ray.exceptions import RayError
+
+from reward_score.pool import RewardResult
+from verl.protocol import DataProto
+from verl.single_controller import WorkerFailure, WorkerGroup
+from verl.utils.dataset.rl_dataset import PromptRow
+from verl.utils.errors import RunFailure
+from verl.utils.ragged import Ragged
+from verl.workers.reward.reward_worker import Answer
+from verl.workers.rollout.base import Completion, Request, Sampling, sample_seed
+from verl.workers.rollout.router import RolloutRouter
+
+HEARTBEAT = 5.0  # s between looks at the reward actor and at the training workers, which idle meanwhile
+HEARTBEAT_TIMEOUT = 180.0  # s; a reward actor that has just been started may still be loading
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer to one prompt, scored."""
+    row: PromptRow
+    completion: Completion
+    text: str
+    reward: RewardResult
+
+
+class Rollouts:
+    """Generates samples on the replicas and scores them on the reward actor.
+
+    `unit_size` None: a unit is the samples of one prompt; else fixed batches of so many sequences (see RolloutRouter).
+    """
+
+    def __init__(self, router: RolloutRouter, reward: ray.actor.ActorHandle, trainer: WorkerGroup,
+                 unit_size: int | None, seed: int, max_failure_rate: float):
+        self.router, self.reward, self.trainer = router, reward, trainer
+        self.unit_size, self.seed, self.max_failure_rate = unit_size, seed, max_failure_rate
+
+    def collect(self, rows: list[PromptRow], sampling: Sampling, n: int, step: int,
+                on_progress: Callable[[int], None]) -> DataProto:
+        """`n` scored samples of every row, in row order (columns: see `to_batch`). RunFailure when too many scores
+        failed.
+        """
+        requests = {
+            f"{step}/{row.index}/{k}":
+                Request(f"{step}/{row.index}/{k}", row.prompt_ids, sampling,
+                        sample_seed(self.seed, step, str(row.index), k)) for row in rows for k in range(n)
+        }
+        sources = dict(zip(requests, (row for row in rows for _ in range(n)), strict=True))
+        samples = asyncio.run(self._watched(self._generate(list(requests.values()), n, sources, on_progress)))
+        check_failures(samples, self.max_failure_rate)
+        return to_batch([samples[request_id] for request_id in requests])
+
+    async def _watched(self, work: Any) -> dict[str, Sample]:
+        tasks = {asyncio.create_task(c) for c in (work, self._watch_trainer(), self._watch_reward())}
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await _cancel(pending)
+        return done.pop().result()
+
+    async def _watch_trainer(self) -> None:
+        """Raises when a training worker dies while nobody calls it."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            await asyncio.to_thread(self.trainer.identify, timeout=HEARTBEAT_TIMEOUT)
+
+    async def _watch_reward(self) -> None:
+        """Raises when the reward actor dies or hangs, which need not wait until all is generated."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            try:
+                async with asyncio.timeout(HEARTBEAT_TIMEOUT):
+                    await _of_reward(self.reward.ping.remote())
+            except TimeoutError:
+                raise WorkerFailure(f"the reward actor gave no sign of life for {HEARTBEAT_TIMEOUT:g} s") from None
+
+    async def _generate(self, requests: list[Request], n: int, sources: dict[str, PromptRow],
+                        on_progress: Callable[[int], None]) -> dict[str, Sample]:
+        size = self.unit_size or n
+        units = [requests[start:start + size] for start in range(0, len(requests), size)]
+        scoring = []
+        try:
+            async for completions in self.router.generate(units):
+                scoring.append(asyncio.create_task(self._score(completions, sources)))
+                on_progress(len(completions))
+            return {s.completion.request_id: s for samples in await asyncio.gather(*scoring) for s in samples}
+        finally:
+            await _cancel(scoring)
+
+    async def _score(self, completions: list[Completion], sources: dict[str, PromptRow]) -> list[Sample]:
+        rows = [sources[c.request_id] for c in completions]
+        answers = [
+            Answer(c.token_ids, row.data_source, row.ground_truth, row.extra_info)
+            for c, row in zip(completions, rows, strict=True)
+        ]
+        scored = await _of_reward(self.reward.score.remote(answers))
+        return [Sample(row, c, text, result) for row, c, (text, result) in zip(rows, completions, scored, strict=True)]
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Ends what is still running and takes note of what had failed already."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _of_reward(reference: ray.ObjectRef) -> Any:
+    """What the reward actor answers. WorkerFailure when it cannot."""
+    try:
+        return await reference
+    except RayError as error:
+        raise WorkerFailure(f"the reward actor failed: {error}") from None
+
+
+def check_failures(samples: dict[str, Sample], max_rate: float) -> None:
+    """RunFailure with examples when more than `max_rate` of the rewards timed out, crashed or raised."""
+    failed = [s for s in samples.values() if s.reward.status != "ok"]
+    if len(failed) <= max_rate * len(samples):
+        return
+    kinds = Counter((s.row.data_source, s.reward.status) for s in failed)
+    examples = "; ".join(f"{s.row.data_source} ({s.reward.status}): {s.reward.error}" for s in failed[:3])
+    raise RunFailure(
+        f"{len(failed)} of {len(samples)} rewards failed, more than reward_model.max_failure_rate={max_rate}: "
+        f"{dict(kinds)}. Examples: {examples}")
+
+
+def to_batch(samples: list[Sample]) -> DataProto:
+    """Ragged prompts, responses, response_mask, rollout_log_probs; `scores` per sample; objects uid, data_source and
+    the sample itself, for people and metrics.
+    """
+    responses = Ragged.from_rows([s.completion.token_ids for s in samples])
+    return DataProto.from_dict(
+        {
+            "prompts": Ragged.from_rows([s.row.prompt_ids for s in samples]),
+            "responses": responses,
+            "response_mask": Ragged(np.ones(len(responses.values), bool), responses.offsets),
+            "rollout_log_probs": Ragged.from_rows([s.completion.log_probs for s in samples]),
+            "scores": np.array([s.reward.score for s in samples], np.float64),
+        }, {
+            "uid": [str(s.row.index) for s in samples],
+            "data_source": [s.row.data_source for s in samples],
+            "sample": samples,
+        })

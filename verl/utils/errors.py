@@ -1,0 +1,5 @@
+"""Failures that explain themselves."""
+
+
+class RunFailure(RuntimeError):
+    """The run cannot go on. The message says why and what to change; nobody needs the traceback."""

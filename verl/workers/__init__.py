@@ -1,0 +1,1 @@
+"""The processes that the driver calls: training workers, rollout replicas, reward actors."""

@@ -1,0 +1,226 @@
+"""The FSDP2 engine: packed micro-batches, global denominators, sharded optimizer and checkpoints."""
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
+
+from verl.config.engine import CHECKPOINT_PARTS, FSDPConfig, OptimConfig
+from verl.config.model import ModelConfig
+from verl.protocol import DataProto
+from verl.utils.dtypes import to_dtype
+from verl.utils.hub import local_folder
+from verl.utils.ragged import Ragged
+from verl.workers.engine.base import BatchTotals, LossFn, LossInputs, MicroBatchBounds, TrainEngine
+from verl.workers.engine.micro_batch import MicroBatch
+from verl.workers.engine.model import build_model, load_model_config, materialize, sum_gradients
+from verl.workers.engine.optim import build_optimizer, clip_gradients
+from verl.workers.engine.packing import plan_micro_batches
+from verl.workers.engine.weights import WeightSource
+
+
+class FSDPEngine(TrainEngine):
+    """Needs an initialised default process group. Without `optim` the engine only runs forward (the reference model).
+    """
+
+    def __init__(self,
+                 model: ModelConfig,
+                 fsdp: FSDPConfig,
+                 device: torch.device,
+                 optim: OptimConfig | None = None,
+                 grad_clip: float = 1.0):
+        self.device, self.grad_clip = device, grad_clip
+        mesh = device_mesh(device, fsdp.fsdp_size)
+        self.folder = local_folder(model.path)
+        self.hf_config = load_model_config(model.path, model.trust_remote_code, model.override_config)
+        policy = MixedPrecisionPolicy(param_dtype=to_dtype(fsdp.mixed_precision.param_dtype, device.type),
+                                      reduce_dtype=to_dtype(fsdp.mixed_precision.reduce_dtype, device.type))
+        self.module = build_model(self.hf_config, mesh, to_dtype(fsdp.model_dtype, device.type), policy,
+                                  model.enable_gradient_checkpointing and optim is not None, fsdp.reshard_after_forward)
+        sum_gradients(self.module)
+        materialize(self.module, model.path, device)
+        self.module.train(optim is not None)
+        self.optimizer, self.schedule = build_optimizer(self.module, optim) if optim is not None else (None, None)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Sharded parameters by their Hugging Face names; tied ones once."""
+        return dict(self.module.model.named_parameters())
+
+    @torch.no_grad()
+    def forward(self, batch: DataProto, bounds: MicroBatchBounds, temperature: float) -> DataProto:
+        responses = batch.batch["responses"]
+        log_prob = np.zeros(len(responses.values), np.float32)
+        entropy = np.zeros_like(log_prob)
+        for rows in self._plan(batch, bounds):
+            micro = self._pack(batch, rows)
+            out = self.module(micro, temperature, True)
+            where = _token_positions(responses, rows)
+            log_prob[where], entropy[where] = (x.float().cpu().numpy() for x in out)
+        self._reshard()
+        columns = {"log_probs": Ragged(log_prob, responses.offsets), "entropys": Ragged(entropy, responses.offsets)}
+        return DataProto.from_dict(columns)
+
+    def forward_backward(self, batch: DataProto, loss_fn: LossFn, bounds: MicroBatchBounds, temperature: float,
+                         with_entropy: bool) -> dict[str, float]:
+        totals = self._totals(batch)
+        metrics: dict[str, Tensor] = {}
+        for rows in self._plan(batch, bounds):
+            micro = self._pack(batch, rows)
+            log_prob, entropy = self.module(micro, temperature, with_entropy)
+            loss, contributions = loss_fn(self._loss_inputs(batch, rows, micro, log_prob, entropy), totals)
+            loss.backward()
+            for name, value in contributions.items():
+                value = value.detach().double()
+                metrics[name] = value if name not in metrics else _combine(name, metrics[name], value)
+        return self.reduce_metrics(metrics)
+
+    def optimizer_step(self) -> dict[str, float]:
+        grad_norm = clip_gradients(self.module, self.grad_clip)
+        lr = self.schedule.get_last_lr()[0]
+        if math.isfinite(grad_norm):  # the norm is global, so every rank decides alike
+            self.optimizer.step()
+            self.schedule.step()
+        self.optimizer.zero_grad()
+        return {"grad_norm": grad_norm, "lr": lr, "skipped_updates": float(not math.isfinite(grad_norm))}
+
+    def save(self, directory: Path, contents: Sequence[str] = CHECKPOINT_PARTS) -> None:
+        dcp.save(self._state(contents), checkpoint_id=str(directory))
+        if dist.get_rank() == 0:
+            (directory / "parameters.json").write_text(json.dumps(self._shapes()))
+
+    def load(self, directory: Path, contents: Sequence[str] = CHECKPOINT_PARTS) -> None:
+        shapes = json.loads((directory / "parameters.json").read_text())
+        if shapes != self._shapes():
+            names = [
+                name for name in shapes.keys() | self._shapes().keys() if shapes.get(name) != self._shapes().get(name)
+            ]
+            raise ValueError(
+                f"{directory} is a checkpoint of another model ({sorted(names)[0]} is {shapes.get(sorted(names)[0])} "
+                f"there, {self._shapes().get(sorted(names)[0])} here); set trainer.resume_mode=disable or "
+                "another trainer.default_local_dir")
+        state = self._state(contents)
+        saved = {key.split(".")[0] for key in dcp.FileSystemReader(directory).read_metadata().state_dict_metadata}
+        if missing := sorted(state.keys() - saved):
+            raise ValueError(f"{directory} holds no {missing[0]} (checkpoint.save_contents of its run left it out); "
+                             f"set checkpoint.load_contents=[{','.join(sorted(state.keys() & saved))}]")
+        dcp.load(state, checkpoint_id=str(directory))
+        if "model" in state:
+            set_model_state_dict(self.module, state["model"])
+        if "optimizer" in state:
+            settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+            set_optimizer_state_dict(self.module, self.optimizer, state["optimizer"])
+            for group, ours in zip(self.optimizer.param_groups, settings, strict=True):
+                group.update(ours)  # moments are resumed; betas, weight decay and the rate are this run's
+        if "extra" in state:
+            self.schedule.last_epoch = state["extra"]["steps"] - 1
+            self.schedule.step()
+
+    def _state(self, contents: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The parts of `contents` as DCP takes them, in place where they are tensors."""
+        parts = {
+            "model": lambda: get_model_state_dict(self.module),
+            "optimizer": lambda: get_optimizer_state_dict(self.module, self.optimizer),
+            "extra": lambda: {"steps": self.schedule.last_epoch},
+        }  # yapf: disable
+        return {name: part() for name, part in parts.items() if name in contents}
+
+    def export_hf(self, directory: Path) -> None:
+        writer = dist.get_rank() == 0
+        if writer:
+            self.hf_config.save_pretrained(directory)
+            generation = self.folder / "generation_config.json"
+            if generation.is_file():  # it may name more than one end of an answer
+                shutil.copy(generation, directory)
+        self.weights(str(next(iter(self.parameters.values())).dtype).removeprefix("torch.")).write_safetensors(
+            directory, writer)
+
+    def weights(self, dtype: str) -> WeightSource:
+        return WeightSource(self.parameters, to_dtype(dtype, self.device.type))
+
+    def _reshard(self) -> None:
+        """Back to shards, as after a backward pass: without one the root stays gathered, in the forward's dtype."""
+        for unit in self.module.modules():
+            if isinstance(unit, FSDPModule):
+                unit.reshard()
+
+    def _shapes(self) -> dict[str, list[int]]:
+        return {name: list(p.shape) for name, p in self.parameters.items()}
+
+    def _plan(self, batch: DataProto, bounds: MicroBatchBounds) -> list[np.ndarray]:
+        """Row indices of each micro-batch. All ranks run as many as the busiest one: each forward is a collective."""
+        lengths = batch.batch["prompts"].lengths + batch.batch["responses"].lengths
+        count = len(plan_micro_batches(lengths, bounds.max_tokens, bounds.size))
+        most = torch.tensor(count, device=self.device)
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        return plan_micro_batches(lengths, bounds.max_tokens, bounds.size, min_count=int(most))
+
+    def _totals(self, batch: DataProto) -> BatchTotals:
+        mask: Ragged = batch.batch["response_mask"]
+        per_row = np.add.reduceat(np.append(mask.values, 0), mask.offsets[:-1]) * (mask.lengths > 0) if len(
+            mask) else np.zeros(0)
+        counts = torch.tensor([per_row.sum(), (per_row > 0).sum()], dtype=torch.int64, device=self.device)
+        dist.all_reduce(counts)
+        return BatchTotals(*(int(n) for n in counts))
+
+    def _pack(self, batch: DataProto, rows: np.ndarray) -> MicroBatch:
+        return MicroBatch.pack(batch.batch["prompts"][rows], batch.batch["responses"][rows], self.device)
+
+    def _loss_inputs(self, batch: DataProto, rows: np.ndarray, micro: MicroBatch, log_prob: Tensor,
+                     entropy: Tensor | None) -> LossInputs:
+        width = int(micro.response_lengths.max(initial=0))
+        columns = {}
+        for name, column in batch.batch.items():
+            if name in ("prompts", "responses"):
+                continue
+            values = column[rows].to_padded(length=width) if isinstance(column, Ragged) else column[rows]
+            columns[name] = torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+        return LossInputs(log_prob=micro.padded(log_prob),
+                          entropy=None if entropy is None else micro.padded(entropy),
+                          response_mask=columns.pop("response_mask").bool(),
+                          columns=columns)
+
+    def reduce_metrics(self, metrics: dict[str, Tensor]) -> dict[str, float]:
+        """Global values from each rank's contributions: the sum, or the maximum where the name ends in _max."""
+        reduced: dict[str, float] = {}
+        for op, names in ((dist.ReduceOp.MAX, [n for n in sorted(metrics) if n.endswith("_max")]),
+                          (dist.ReduceOp.SUM, [n for n in sorted(metrics) if not n.endswith("_max")])):
+            if names:
+                values = torch.stack([metrics[name].double() for name in names]).to(self.device)
+                dist.all_reduce(values, op)
+                reduced |= dict(zip(names, values.tolist(), strict=True))
+        return reduced
+
+
+def device_mesh(device: torch.device, fsdp_size: int) -> DeviceMesh:
+    """All ranks share one copy of the weights (-1), or every `fsdp_size` of them do (HSDP, a mesh of two axes)."""
+    world = dist.get_world_size()
+    if fsdp_size in (-1, world):
+        return init_device_mesh(device.type, (world,), mesh_dim_names=("shard",))
+    if world % fsdp_size:
+        raise ValueError(f"fsdp_config.fsdp_size={fsdp_size} does not divide the {world} training workers")
+    return init_device_mesh(device.type, (world // fsdp_size, fsdp_size), mesh_dim_names=("replicate", "shard"))
+
+
+def _combine(name: str, total: Tensor, value: Tensor) -> Tensor:
+    return torch.maximum(total, value) if name.endswith("_max") else total + value
+
+
+def _token_positions(column: Ragged, rows: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.arange(column.offsets[r], column.offsets[r + 1]) for r in rows
+                          ]) if len(rows) else np.zeros(0, int)

@@ -1,0 +1,97 @@
+"""Which rows go through the model together: micro-batches that never hold more tokens than the cap."""
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+
+from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
+
+Lengths = Sequence[int] | np.ndarray
+
+
+def first_fit_decreasing(lengths: Lengths, capacity: int) -> list[list[int]]:
+    """Pack rows into as few bins as first-fit-decreasing finds: at most 11/9 of the optimum + 2/3 (Dósa 2007).
+
+    Longest row first, each into the first bin with room. A max-tree over the bins' free tokens finds that bin in
+    O(log rows).
+
+    Args:
+        lengths: tokens per row.
+        capacity: tokens per bin, never exceeded.
+
+    Returns:
+        Row indices per bin, longest first; rows of equal length in their order.
+    """
+    lengths = np.asarray(lengths, np.int64)
+    if lengths.max(initial=0) > capacity:
+        row = int(lengths.argmax())
+        raise ValueError(f"row {row} has {lengths[row]} tokens, more than ppo_max_token_len_per_gpu={capacity}; "
+                         "raise that key or shorten the prompt or response")
+    leaves = 1 << max(len(lengths) - 1, 0).bit_length()
+    free = [capacity] * (2 * leaves)  # free[node] is the most that a bin below the node has left; leaves are bins
+    bins = [[] for _ in range(leaves)]
+    for row in np.argsort(-lengths, kind="stable").tolist():
+        length = int(lengths[row])
+        node = 1
+        while node < leaves:
+            node *= 2
+            if free[node] < length:
+                node += 1
+        bins[node - leaves].append(row)
+        free[node] -= length
+        while node > 1:
+            node //= 2
+            free[node] = max(free[2 * node], free[2 * node + 1])
+    return [rows for rows in bins if rows]
+
+
+def plan_micro_batches(
+    lengths: Lengths,
+    max_tokens: int | None,
+    micro_batch_size: int | None,
+    min_count: int = 1,
+) -> list[np.ndarray]:
+    """Cut rows into micro-batches bounded by tokens or by rows.
+
+    Every rank has to run the same number, so the ranks agree on the largest of their counts and plan again with it as
+    `min_count`: the heaviest micro-batches that can be are split in two, and empty ones stand in where rows run out.
+
+    Args:
+        lengths: tokens per row.
+        max_tokens: `ppo_max_token_len_per_gpu`, when `use_dynamic_bsz`; else None.
+        micro_batch_size: `ppo_micro_batch_size_per_gpu` in rows; else None.
+
+    Returns:
+        int64 row indices per micro-batch, every row exactly once, shorter rows first (equal lengths side by side, in
+        order). The micro-batch with most tokens comes first, so that memory peaks at once; the empty ones last.
+    """
+    if (max_tokens is None) == (micro_batch_size is None):
+        raise ValueError("set exactly one of ppo_max_token_len_per_gpu (with use_dynamic_bsz=True) and "
+                         "ppo_micro_batch_size_per_gpu")
+    lengths = np.asarray(lengths, np.int64)
+    if micro_batch_size is None:
+        parts = first_fit_decreasing(lengths, max_tokens)
+    else:
+        rows = list(range(len(lengths)))
+        parts = [rows[start:start + micro_batch_size] for start in range(0, len(rows), micro_batch_size)]
+    parts = _split_heaviest(parts, lengths, min_count)
+    parts.sort(key=lambda rows: (-lengths[rows].sum(), rows))
+    parts += [[]] * (min_count - len(parts))
+    in_order = [np.array(sorted(rows), np.int64) for rows in parts]
+    return [rows[np.argsort(lengths[rows], kind="stable")] for rows in in_order]
+
+
+def _split_heaviest(parts: list[list[int]], lengths: np.ndarray, min_count: int) -> list[list[int]]:
+    """Halve the part with most tokens among those of several rows until there are `min_count` or single rows only."""
+    done = [rows for rows in parts if len(rows) == 1]
+    heap = [(-int(lengths[rows].sum()), rows) for rows in parts if len(rows) > 1]
+    heapq.heapify(heap)
+    while heap and len(done) + len(heap) < min_count:
+        rows = heapq.heappop(heap)[1]
+        for half in get_seqlen_balanced_partitions(lengths[rows].tolist(), 2, equal_size=False):
+            half = [rows[i] for i in half]
+            if len(half) == 1:
+                done.append(half)
+            else:
+                heapq.heappush(heap, (-int(lengths[half].sum()), half))
+    return done + [rows for _, rows in heap]

@@ -1,0 +1,1 @@
+"""Rollout replicas: engines that turn token ids into completions."""

@@ -1,0 +1,98 @@
+"""Brings the trainer's weights to the rollout replicas as a new version, and checks that they arrived.
+
+Transport `file`: one training worker per node writes safetensors into a versioned directory in shared memory and
+renames it; the replicas of that node load it, and it is removed. It works on every device. Transport `ipc`: colocated
+processes hand each other the addresses of CUDA tensors (vllm_transfer.py).
+"""
+import asyncio
+import logging
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from verl.config.rollout import RolloutConfig
+from verl.protocol import DataProto
+from verl.single_controller import WorkerGroup
+from verl.utils.errors import RunFailure
+from verl.utils.ragged import Ragged
+from verl.workers.rollout.base import Completion, Request, Sampling
+from verl.workers.rollout.replica import ReplicaSet
+from verl.workers.rollout.router import RolloutRouter
+
+logger = logging.getLogger(__name__)
+PREFIX = "reasoning360-weights"
+
+
+def shared_memory_directory() -> Path:
+    """A fresh path in RAM where the system has one (/dev/shm), else in the temp directory. The same on all nodes."""
+    base = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+    for left in base.glob(f"{PREFIX}-*"):  # of drivers on this node that were killed while they published
+        if not psutil.pid_exists(int(left.name.split("-")[-2])):
+            shutil.rmtree(left, ignore_errors=True)
+    return base / f"{PREFIX}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+
+class WeightSync:
+    """Publishes versions 1, 2, …; version 0 is what the replicas loaded from disk."""
+
+    def __init__(self, trainer: WorkerGroup, replicas: ReplicaSet, config: RolloutConfig):
+        self.trainer, self.replicas, self.dtype = trainer, replicas, config.dtype
+        self.transfer = self._through_ipc if config.transport == "ipc" else self._through_files
+        self.directory = shared_memory_directory()
+        self.version = 0
+
+    def publish(self) -> int:
+        """Trainer weights -> replicas; -> the new version. Colocated order: wake weights, transfer, wake KV cache."""
+        self.version += 1
+        self.replicas.wake("weights")
+        self.transfer()
+        self.replicas.wake("kv_cache")
+        return self.version
+
+    def _through_files(self) -> None:
+        written = self.trainer.write_weights(str(self.directory / f"version_{self.version}"), self.dtype)
+        directories = {
+            str(where["ip"]): path for where, path in zip(self.trainer.locations, written, strict=True) if path
+        }
+        self.replicas.update_weights(self.version, directories)
+        self.trainer.remove_weights(str(self.directory / f"version_{self.version}"))
+
+    def _through_ipc(self) -> None:
+        handles = list(self.replicas.handles.values())
+        self.trainer.send_weights(handles, self.dtype, self.replicas.config.request_timeout)
+        self.replicas.set_version(self.version)
+
+    def close(self) -> None:
+        """Removes what is left in shared memory on this node."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def probe(trainer: WorkerGroup, router: RolloutRouter, prompt_ids: np.ndarray, sampling: Sampling,
+          tolerance: float) -> float:
+    """Largest |log-prob difference| (nats) between engine and trainer on a greedy completion; RunFailure beyond
+    `tolerance`.
+    """
+    completion = asyncio.run(_complete(router, Request("probe", prompt_ids, sampling, seed=0)))
+    rows = trainer.world_size
+    batch = DataProto.from_dict({
+        "prompts": Ragged.from_rows([prompt_ids] * rows),
+        "responses": Ragged.from_rows([completion.token_ids] * rows)
+    })
+    recomputed = trainer.compute_log_prob(batch).batch["log_probs"][0]
+    difference = float(np.abs(recomputed - completion.log_probs).max())
+    if not difference <= tolerance:
+        raise RunFailure(
+            "after the weight sync the rollout engine disagrees with the trainer: log-probs of a probe differ by "
+            f"{difference:.2e} (tolerance {tolerance:.0e}). Known cause: an engine version that keeps a stale tied "
+            "lm_head; see pyproject.toml for the pinned one, or set actor_rollout_ref.rollout.name=hf")
+    logger.info("weight sync probe: log-probs differ by at most %.1e", difference)
+    return difference
+
+
+async def _complete(router: RolloutRouter, request: Request) -> Completion:
+    return [completion async for batch in router.generate([[request]]) for completion in batch][0]
