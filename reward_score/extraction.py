@@ -4,6 +4,7 @@ The last answer wins, and an unfinished last answer (a truncated `\boxed{` or `<
 """
 
 import re
+from collections.abc import Collection
 from fractions import Fraction
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -12,6 +13,11 @@ _NUMBER = re.compile(rf"[-+]?(?:{_DIGITS})")
 _NUMBER_IN_TEXT = re.compile(rf"(?<![\w.])(?:(?<![)\]}}])[-+])?\$?(?:{_DIGITS})(?!\w|[.,][0-9])")
 _DOLLARS = re.compile(r"^([-+]?)(?:\\?\$)+|\\?\$$")
 _MAX_NUMBER_LENGTH = 400
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
+_TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{([^{}]*)\}")
+_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?\(?([A-Za-z])(?:[).:]+(?:\s.*)?)?",
+                     re.DOTALL | re.IGNORECASE)
+_ANSWER_LINE = re.compile(r"(?i:\banswer)\s*\**\s*:([^\n]*)")
 
 
 def after_thinking(text: str) -> str | None:
@@ -50,6 +56,47 @@ def last_tag(text: str, tag: str = "answer") -> str | None:
     head, opened, tail = text.rpartition(f"<{tag}>")
     content, closed, _ = tail.partition(f"</{tag}>")
     return content.strip() if opened and closed else None
+
+
+def last_code_block(text: str, languages: Collection[str] | None = None) -> str | None:
+    """Content of the last complete fenced block; None if there is none or the last one was never closed.
+
+    Args:
+        languages: the lower-case info words taken (`python`, `py`, and "" for a bare fence); None: any.
+    """
+    block = None
+    fence, language, start = "", "", 0
+    for match in _FENCE.finditer(text):
+        marks, word = match.group(1), match.group(2).strip().lower()
+        if not fence:
+            fence, language, start = marks, word.split(" ")[0], match.end()
+            if languages is None or language in languages:
+                block = None
+        elif marks[0] == fence[0] and len(marks) >= len(fence) and not word:
+            if languages is None or language in languages:
+                block = text[start:match.start()].strip("\n")
+            fence = ""
+    return block
+
+
+def last_letter(text: str, letters: str = "ABCDEFGHIJ") -> str | None:
+    r"""The letter that a multiple-choice answer names, upper case.
+
+    Reads a short text as it stands in a box or after `Answer:` - `C`, `(C)`, `c.`, `\text{C}`, `C) 42`, `option C`.
+    None where it names no letter of `letters`, or several.
+    """
+    text = _TEXT_COMMAND.sub(r"\1", text).replace("$", "").replace("*", "").strip()
+    match = _CHOICE.fullmatch(text)
+    letter = match.group(1).upper() if match else ""
+    return letter if letter and letter in letters.upper() else None
+
+
+def last_answer_line(text: str) -> str | None:
+    """What follows the last `Answer:` on its line, bold marks taken off; None if nothing does."""
+    line = None
+    for match in _ANSWER_LINE.finditer(text):
+        line = match.group(1)
+    return line.strip().strip("*").strip() or None if line is not None else None
 
 
 def last_hashes(text: str) -> str | None:

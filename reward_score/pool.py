@@ -5,7 +5,7 @@
 
 The deadline counts from the moment a worker takes the answer, not from `submit`. An overdue answer costs its worker's
 whole process group; a new worker takes the next one. Every result says in `status` what became of it: no score of 0
-is silent. Usable from any thread, event loop or Ray actor; `reward_score.supervisor` draws the processes.
+is silent. Usable from any thread, event loop or Ray actor; `reward_score.processes.supervisor` draws the processes.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from reward_score.messages import CustomFunction, PoolSettings, RewardRequest, RewardResult
-from reward_score.process import kill_group
+from reward_score.processes.messages import CustomFunction, PoolSettings, RewardRequest, RewardResult
+from reward_score.processes.limits import kill_group
 from reward_score.registry import resolve
 
 __all__ = ["RewardPool", "RewardRequest", "RewardResult"]
@@ -115,7 +115,7 @@ class RewardPool:
         self._socket, theirs = socket.socketpair()
         environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with theirs:
-            command = [sys.executable, "-c", "from reward_score.supervisor import main; main()", str(theirs.fileno())]
+            command = [sys.executable, "-c", "from reward_score.processes.supervisor import main; main()", str(theirs.fileno())]
             self._process = subprocess.Popen(command,
                                              env=environment,
                                              stdin=subprocess.DEVNULL,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 RewardFunction = Callable[..., object]
+Example = Callable[[object, dict], str | None]
+NearMisses = Callable[[object, dict], list[str]]
 
 
 @dataclass(frozen=True)
@@ -23,20 +25,33 @@ class Reward:
         needs_extra_info: keys that `extra_info` must hold; dataset checks read it before training starts.
         libraries: heavy modules that the function imports on first use; a pool imports them before it forks its
             workers.
+        services: what it needs outside Python, one phrase each: `STEM_LLM_JUDGE_URL (an OpenAI-compatible judge)`.
+        answer_format: one sentence for people: what a response must look like to be read.
+        reference_answer: `(ground_truth, extra_info) -> str | None`, a response in that format which scores full;
+            None where the row does not contain one. The doctor scores it.
+        near_misses: `(ground_truth, extra_info) -> list[str]`, responses close to a right one, all of them wrong.
     """
 
     function: RewardFunction
     patterns: tuple[str, ...]
     needs_extra_info: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    answer_format: str = ""
+    reference_answer: Example | None = None
+    near_misses: NearMisses | None = None
 
 
 _REWARDS: dict[str, Reward] = {}
 
 
-def register_reward(
-    *patterns: str, needs_extra_info: tuple[str, ...] = (), libraries: tuple[str, ...] = ()
-) -> Callable[[RewardFunction], RewardFunction]:
+def register_reward(*patterns: str,
+                    needs_extra_info: tuple[str, ...] = (),
+                    libraries: tuple[str, ...] = (),
+                    services: tuple[str, ...] = (),
+                    answer_format: str = "",
+                    reference_answer: Example | None = None,
+                    near_misses: NearMisses | None = None) -> Callable[[RewardFunction], RewardFunction]:
     """Registers the decorated function for `patterns`; see `Reward` for the other arguments.
 
     Raises:
@@ -44,7 +59,8 @@ def register_reward(
     """
 
     def decorate(function: RewardFunction) -> RewardFunction:
-        reward = Reward(function, patterns, needs_extra_info, libraries)
+        reward = Reward(function, patterns, needs_extra_info, libraries, services, answer_format, reference_answer,
+                        near_misses)
         for pattern in patterns:
             known = _REWARDS.setdefault(pattern, reward)
             if known is not reward:

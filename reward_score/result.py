@@ -5,6 +5,14 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 
 
+class RewardUnavailable(RuntimeError):
+    """A service that a reward function asks (a judge, a remote sandbox) does not answer.
+
+    The answer is then neither right nor wrong: its result has the status `unavailable`, and training leaves it out of
+    the loss. The message names the URL, the cause and the key or variable to check.
+    """
+
+
 def normalize_result(value: object, data_source: str) -> dict[str, object]:
     """Turns a reward function's return value into `{"score": float, "acc": float, **extra}`.
 

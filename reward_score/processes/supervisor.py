@@ -23,9 +23,9 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from pebble import ProcessExpired, ProcessPool
 
-from reward_score.messages import PoolSettings
-from reward_score.process import kill_group
-from reward_score.worker import EXIT_OUT_OF_MEMORY, check_worker, score_one, start_worker
+from reward_score.processes.messages import PoolSettings
+from reward_score.processes.limits import kill_group
+from reward_score.processes.worker import EXIT_OUT_OF_MEMORY, check_worker, score_one, start_worker
 
 MAX_BREAKS = 3  # of Pebble's pool in a row, without one answer in between
 POLL_INTERVAL = 0.2  # seconds
@@ -59,7 +59,7 @@ class Supervisor:
     """
 
     def __init__(self, connection: Connection, settings: PoolSettings) -> None:
-        multiprocessing.set_forkserver_preload(["reward_score.fork_server", *settings.libraries])
+        multiprocessing.set_forkserver_preload(["reward_score.processes.fork_server", *settings.libraries])
         forkserver.ensure_running()  # from the main thread, whose end is the supervisor's
         self._connection = connection
         self._settings = settings

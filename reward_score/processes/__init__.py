@@ -1,0 +1,1 @@
+"""The processes behind `reward_score.pool`."""
