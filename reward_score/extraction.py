@@ -15,7 +15,7 @@ _DOLLARS = re.compile(r"^([-+]?)(?:\\?\$)+|\\?\$$")
 _MAX_NUMBER_LENGTH = 400
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{([^{}]*)\}")
-_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?\(?([A-Za-z])(?:[).:]+(?:\s.*)?)?",
+_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?\(?([a-z])(?:[).:]+(?:\s.*)?)?", re.DOTALL | re.IGNORECASE)
                      re.DOTALL | re.IGNORECASE)
 _ANSWER_LINE = re.compile(r"(?i:\banswer)\s*\**\s*:([^\n]*)")
 
