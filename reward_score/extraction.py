@@ -16,7 +16,6 @@ _MAX_NUMBER_LENGTH = 400
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{([^{}]*)\}")
 _CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?\(?([a-z])(?:[).:]+(?:\s.*)?)?", re.DOTALL | re.IGNORECASE)
-                     re.DOTALL | re.IGNORECASE)
 _ANSWER_LINE = re.compile(r"(?i:\banswer)\s*\**\s*:([^\n]*)")
 
 

@@ -21,8 +21,8 @@ from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from reward_score.processes.messages import CustomFunction, PoolSettings, RewardRequest, RewardResult
 from reward_score.processes.limits import kill_group
+from reward_score.processes.messages import CustomFunction, PoolSettings, RewardRequest, RewardResult
 from reward_score.registry import resolve
 
 __all__ = ["RewardPool", "RewardRequest", "RewardResult"]
@@ -115,7 +115,10 @@ class RewardPool:
         self._socket, theirs = socket.socketpair()
         environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with theirs:
-            command = [sys.executable, "-c", "from reward_score.processes.supervisor import main; main()", str(theirs.fileno())]
+            command = [
+                sys.executable, "-c", "from reward_score.processes.supervisor import main; main()",
+                str(theirs.fileno())
+            ]
             self._process = subprocess.Popen(command,
                                              env=environment,
                                              stdin=subprocess.DEVNULL,

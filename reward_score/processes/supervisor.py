@@ -23,8 +23,8 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from pebble import ProcessExpired, ProcessPool
 
-from reward_score.processes.messages import PoolSettings
 from reward_score.processes.limits import kill_group
+from reward_score.processes.messages import PoolSettings
 from reward_score.processes.worker import EXIT_OUT_OF_MEMORY, check_worker, score_one, start_worker
 
 MAX_BREAKS = 3  # of Pebble's pool in a row, without one answer in between

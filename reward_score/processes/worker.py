@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 from reward_score import default_compute_score, normalize_result
 from reward_score.custom import load_custom_function
-from reward_score.processes.messages import PoolSettings, RewardRequest, RewardResult
 from reward_score.processes.limits import die_with_parent, lead_group, limit_memory
+from reward_score.processes.messages import PoolSettings, RewardRequest, RewardResult
 
 EXIT_OUT_OF_MEMORY = 77  # the worker ends with it, so that its successor starts with an empty heap
 
