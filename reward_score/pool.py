@@ -29,6 +29,7 @@ __all__ = ["RewardPool", "RewardRequest", "RewardResult"]
 
 START_TIMEOUT = 120.0  # seconds until a first worker must have loaded its reward function
 STOP_TIMEOUT = 10.0
+CHUNK = 256  # requests in one message
 
 
 class RewardPool:
@@ -75,15 +76,15 @@ class RewardPool:
             ValueError: the request cannot be pickled.
             RuntimeError: the pool is closed or its supervisor died.
         """
-        try:
-            payload = pickle.dumps(request)
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise ValueError(f"a row of {request.data_source!r} cannot be sent to a reward process: {error}") from error
-        return self._send(request.data_source, payload)
+        return self._send([(request.data_source, _pickled(request))])[0]
 
     def score(self, requests: Sequence[RewardRequest]) -> list[RewardResult]:
         """Scores many answers; results in the order of `requests`."""
-        return [future.result() for future in [self.submit(request) for request in requests]]
+        futures = []
+        for start in range(0, len(requests), CHUNK):
+            futures += self._send([(request.data_source, _pickled(request)) for request in requests[start:start + CHUNK]
+                                  ])
+        return [future.result() for future in futures]
 
     def close(self) -> None:
         """Ends every process of the pool; answers that are not scored yet are cancelled."""
@@ -129,7 +130,7 @@ class RewardPool:
         self._reader.start()
         try:
             self._connection.send(self._settings)
-            problem = self._send(None, None).result(START_TIMEOUT)
+            problem = self._send([(None, None)])[0].result(START_TIMEOUT)
             if problem:
                 raise ValueError(problem)
         except TimeoutError as error:
@@ -140,30 +141,30 @@ class RewardPool:
             self.close()
             raise
 
-    def _send(self, data_source: str | None, payload: bytes | None) -> Future:
-        future: Future = Future()
-        ticket = next(self._tickets)
+    def _send(self, items: Sequence[tuple[str | None, bytes | None]]) -> list[Future]:
+        futures: list[Future] = [Future() for _ in items]
+        tickets = [next(self._tickets) for _ in items]
         with self._lock:
             if self._ended:
                 raise RuntimeError(self._ended)
-            self._open[ticket] = (data_source, future)
+            for ticket, (data_source, _), future in zip(tickets, items, futures, strict=True):
+                self._open[ticket] = (data_source, future)
         try:
             with self._sending:
-                self._connection.send((ticket, payload))
+                self._connection.send([(ticket, payload) for ticket, (_, payload) in zip(tickets, items, strict=True)])
         except OSError as error:
             raise RuntimeError(self._ended or "the reward pool's supervisor is gone") from error
-        return future
+        return futures
 
     def _read(self) -> None:
         """The reader thread: sets results until the socket ends."""
         try:
             while True:
-                ticket, kind, value = self._connection.recv()
-                with self._lock:
-                    data_source, future = self._open.pop(ticket, (None, None))
-                result = self._result(data_source, kind, value)
-                if future is not None and future.set_running_or_notify_cancel():
-                    future.set_result(result)
+                for ticket, kind, value in self._connection.recv():
+                    with self._lock:
+                        data_source, future = self._open.pop(ticket, (None, None))
+                    if future is not None and future.set_running_or_notify_cancel():
+                        future.set_result(self._result(data_source, kind, value))
         except (EOFError, OSError):
             for future in self._end("the reward pool's supervisor died; its last words are on stderr"):
                 future.set_exception(RuntimeError(self._ended))
@@ -178,10 +179,16 @@ class RewardPool:
 
     def _result(self, data_source: str | None, kind: str, value: object) -> object:
         if data_source is None:  # the question whether workers can score
-            return value if kind == "done" else f"reward workers do not start: {value}"
+            return value if kind == "done" else value[0]
         if kind == "done":
             return pickle.loads(value)
-        if kind == "timeout":
-            timeout = self._settings.timeout
-            return RewardResult(0.0, 0.0, kind, {}, f"{data_source}: no score within {timeout:g} s", timeout)
-        return RewardResult(0.0, 0.0, kind, {}, f"{data_source}: {value}")
+        timeout = self._settings.timeout
+        cause, seconds = (f"no score within {timeout:g} s", timeout) if kind == "timeout" else value
+        return RewardResult(0.0, 0.0, kind, {}, f"{data_source}: {cause}", seconds)
+
+
+def _pickled(request: RewardRequest) -> bytes:
+    try:
+        return pickle.dumps(request)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise ValueError(f"a row of {request.data_source!r} cannot be sent to a reward process: {error}") from error

@@ -21,10 +21,11 @@ class RewardResult:
         score: 0.0 unless `status` is "ok".
         acc: 1.0 if right, else 0.0 (a function may give another measure).
         status: "ok"; "timeout", over its deadline and killed; "crash", its process died or ran out of memory;
-            "error", the function raised.
+            "error", the function raised; "unavailable", a service it needs does not answer, so nothing is known of the
+            answer and training leaves it out.
         extra: the function's other keys; empty unless `status` is "ok".
         error: one line with the data source and the cause; empty if `status` is "ok".
-        seconds: time spent scoring; the deadline for "timeout", 0.0 for "crash".
+        seconds: time spent scoring; the deadline for "timeout".
     """
 
     score: float

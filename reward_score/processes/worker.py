@@ -1,19 +1,23 @@
 """What runs inside a reward worker: one process, one answer at a time; whatever a function does becomes a result."""
 
 import asyncio
+import contextlib
 import inspect
 import os
 import pickle
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
 
 from reward_score import default_compute_score, normalize_result
 from reward_score.custom import load_custom_function
 from reward_score.processes.limits import die_with_parent, lead_group, limit_memory
 from reward_score.processes.messages import PoolSettings, RewardRequest, RewardResult
+from reward_score.result import RewardUnavailable
 
 EXIT_OUT_OF_MEMORY = 77  # the worker ends with it, so that its successor starts with an empty heap
+MAX_RESULT_BYTES = 2**20
 
 
 class _Scorer:
@@ -25,8 +29,17 @@ class _Scorer:
     runner: asyncio.Runner | None = None
 
 
+def run_worker(connection: Connection, settings: PoolSettings) -> None:
+    """The life of a worker: says what keeps it from scoring (nothing: ""), then scores what it is sent, in order."""
+    start_worker(settings)
+    connection.send_bytes(_Scorer.problem.encode())
+    with contextlib.suppress(EOFError):
+        while True:
+            connection.send_bytes(score_one(connection.recv_bytes()))
+
+
 def start_worker(settings: PoolSettings) -> None:
-    """Makes this process a worker; called before its first answer, outside any deadline."""
+    """Makes this process a worker, outside any deadline."""
     lead_group()
     die_with_parent()
     limit_memory(settings.memory_limit_mb)
@@ -41,11 +54,6 @@ def start_worker(settings: PoolSettings) -> None:
             _Scorer.problem = str(error)
 
 
-def check_worker() -> str:
-    """Why this worker cannot score; empty if it can."""
-    return _Scorer.problem
-
-
 def score_one(payload: bytes) -> bytes:
     """Scores a pickled `RewardRequest`; returns the pickled `RewardResult`.
 
@@ -58,6 +66,12 @@ def score_one(payload: bytes) -> bytes:
         data_source = request.data_source
         fields = normalize_result(_call(request), data_source)
         result = RewardResult(fields.pop("score"), fields.pop("acc"), "ok", fields, "", time.perf_counter() - start)
+        data = pickle.dumps(result)
+        if len(data) > MAX_RESULT_BYTES:
+            raise ValueError(f"the result takes {len(data)} bytes, over {MAX_RESULT_BYTES}; return shorter extra keys")
+        return data
+    except RewardUnavailable as error:
+        result = RewardResult(0.0, 0.0, "unavailable", {}, f"{data_source}: {error}", time.perf_counter() - start)
         return pickle.dumps(result)
     except MemoryError:
         os._exit(EXIT_OUT_OF_MEMORY)

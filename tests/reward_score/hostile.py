@@ -1,11 +1,14 @@
 """A reward function that does what `solution_str` says; used as custom_reward_function by the pool's tests."""
 import asyncio
 import ctypes
+import functools
 import os
 import subprocess
 import sys
 import threading
 import time
+
+from reward_score.result import RewardUnavailable
 
 
 def compute_score(data_source, solution_str, ground_truth, extra_info, factor=1.0):
@@ -37,13 +40,19 @@ def segfault(argument, factor):
     return ctypes.string_at(0)
 
 
-def start_child(argument, factor):
+def start_child(argument, factor, new_session=False, parents=0):
     """Starts a process that outlives its parent, writes its pid to the file named first, then does the second thing."""
     file, then = argument.split(" ", 1)
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    with open(file, "w") as out:
-        out.write(str(child.pid))
+    sleeper = f"import os, time; open({file!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}])" if parents else sleeper
+    subprocess.Popen([sys.executable, "-c", code], start_new_session=new_session)
+    while not (os.path.exists(file) and os.path.getsize(file)):
+        time.sleep(0.01)
     return compute_score("", then, "", None, factor)
+
+
+def ask(argument, factor):
+    raise RewardUnavailable(f"{argument} does not answer")
 
 
 def die_later(argument, factor):
@@ -74,6 +83,13 @@ COMMANDS = {
     "exit": lambda argument, factor: os._exit(int(argument)),
     "sys.exit": lambda argument, factor: sys.exit(0),
     "start_child": start_child,
+    "start_session": functools.partial(start_child, new_session=True),
+    "start_daemon": functools.partial(start_child, new_session=True, parents=1),
+    "ask": ask,
+    "echo": lambda argument, factor: {
+        "score": 0,
+        "value": argument
+    },
     "die_later": die_later,
     "fail": fail,
     "none": lambda argument, factor: None,
