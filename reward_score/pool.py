@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -40,6 +40,7 @@ class RewardPool:
         timeout: seconds per answer.
         memory_limit_mb: data memory of one worker, in MiB.
         custom: None for the registered functions, else `(path, name, reward_kwargs)` of the user's own.
+        kwargs: passed to every registered function, such as `sandbox_fusion_url`.
         data_sources: what will be scored, where known; the libraries it needs are then imported once, before workers
             fork, rather than by each worker within its first deadline.
 
@@ -53,6 +54,7 @@ class RewardPool:
                  timeout: float = 30.0,
                  memory_limit_mb: int = 4096,
                  custom: tuple[str, str, dict] | None = None,
+                 kwargs: Mapping[str, object] | None = None,
                  data_sources: Iterable[str] = ()) -> None:
         num_workers = min(8, len(os.sched_getaffinity(0))) if num_workers is None else num_workers
         for key, value in (("num_workers", num_workers), ("timeout", timeout), ("memory_limit_mb", memory_limit_mb)):
@@ -60,8 +62,8 @@ class RewardPool:
                 raise ValueError(f"reward_model.{key} must be above 0, got {value}")
         libraries = () if custom else {library for source in set(data_sources) for library in resolve(source).libraries}
         self._settings = PoolSettings(num_workers, timeout, memory_limit_mb,
-                                      CustomFunction(*custom) if custom else None, tuple(sorted(libraries)),
-                                      os.environ.get("PYTHONPATH"))
+                                      CustomFunction(*custom) if custom else None, dict(kwargs or {}),
+                                      tuple(sorted(libraries)), os.environ.get("PYTHONPATH"))
         self._tickets = itertools.count()
         self._open: dict[int, tuple[str | None, Future]] = {}  # ticket -> data_source, future
         self._lock = threading.Lock()  # guards _open and _ended

@@ -54,6 +54,7 @@ class PoolSettings:
         timeout: seconds per answer, from its own start.
         memory_limit_mb: data memory of one worker, in MiB.
         custom: the user's function; None for the registered ones.
+        kwargs: for the registered functions.
         libraries: modules imported once, before workers are forked.
         python_path: the owner's `PYTHONPATH`, for what reward functions start.
     """
@@ -62,5 +63,6 @@ class PoolSettings:
     timeout: float
     memory_limit_mb: int
     custom: CustomFunction | None
+    kwargs: dict[str, object]
     libraries: tuple[str, ...]
     python_path: str | None

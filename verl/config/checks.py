@@ -32,6 +32,7 @@ def check_ppo(config: PPOConfig) -> list[str]:
         _model_files("actor_rollout_ref.model", model.path, model.tokenizer_path),
         _data_files(config.data.train_files, config.data.val_files),
         _reward_file(config),
+        _overlong_penalty(config),
     ]
     return [line for check in checks for line in check]
 
@@ -236,6 +237,14 @@ def _data_files(train_files: list[str], val_files: list[str]) -> Iterator[str]:
         for file in files:
             if not Path(file).expanduser().is_file():
                 yield f"{key}: there is no file {file}"
+
+
+def _overlong_penalty(config: PPOConfig) -> Iterator[str]:
+    buffer = config.reward_model.reward_kwargs.overlong_buffer_cfg
+    longest = config.reward_model.reward_kwargs.max_resp_len or config.data.max_response_length
+    name = "reward_model.reward_kwargs.overlong_buffer_cfg"
+    if buffer.enable and not 0 < buffer.len <= longest:
+        yield f"{name}.len={buffer.len}: set it between 1 and the longest response, {longest} tokens"
 
 
 def _reward_file(config: PPOConfig) -> Iterator[str]:

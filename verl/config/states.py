@@ -153,13 +153,7 @@ _ALGORITHM = [
 ]
 _REWARD_MODEL = [
     refused("enable", "answers are scored by functions: set custom_reward_function.path instead", False),
-    refused("reward_kwargs.overlong_buffer_cfg.enable",
-            "the penalty of overlong answers is not there yet; give it in a custom_reward_function", False),
-    always("reward_kwargs.overlong_buffer_cfg.**", "read only with the penalty on"),
-    always("reward_kwargs.{max_resp_len,overlong_buffer_cfg}", "read only with the penalty of overlong answers on"),
-    refused("reward_kwargs.**", "the built-in rewards take no arguments; give custom_reward_function.reward_kwargs"),
-    refused("sandbox_fusion.url", "code runs in local processes; leave it out"),
-    always("sandbox_fusion.*", "read only with sandbox_fusion.url"),
+    always("sandbox_fusion.{max_concurrent,memory_limit_mb}", "reward_model.num_workers bounds what runs at once"),
     always("{use_reward_loop,launch_reward_fn_async}", _ONE_PATH),
     refused("{reward_loop_source,reward_loop_module_path,reward_loop_class_name,reward_metric}", _ONE_PATH),
     always("enable_resource_pool", _NO_REWARD_MODEL),

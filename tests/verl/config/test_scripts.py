@@ -93,7 +93,9 @@ def test_dapo_style(files, caplog):
     assert (actor.clip_ratio_low, actor.clip_ratio_high, actor.clip_ratio_c) == (0.2, 0.28, 10.0)
     assert actor.ppo_micro_batch_size_per_gpu is None
     assert config.actor_rollout_ref.model.override_config == {"attention_dropout": 0.0, "embd_pdrop": 0.0}
-    assert config.reward_model.reward_kwargs == {}
+    shaping = config.reward_model.reward_kwargs
+    assert (shaping.overlong_buffer_cfg.len, shaping.overlong_buffer_cfg.enable) == (4096, False)
+    assert shaping.max_resp_len == 8192
     assert config.reward_model.reward_manager == "dapo"
     assert config.trainer.default_local_dir == "/ckpts/DAPO/dapo"
     assert config.trainer.log_val_generations == 30

@@ -179,9 +179,6 @@ def test_sglang_and_megatron_run_on_what_there_is(ppo_argv):
     ("actor_rollout_ref.model.use_remove_padding=False", "packed"),
     ("actor_rollout_ref.hybrid_engine=False", "share the devices"),
     ("algorithm.filter_groups.enable=True", "not there yet"),
-    ("reward_model.reward_kwargs.overlong_buffer_cfg.enable=True", "custom_reward_function"),
-    ("+reward_model.reward_kwargs.scale=2", "custom_reward_function.reward_kwargs"),
-    ("reward_model.overlong_buffer.enable=True", "custom_reward_function"),
     ("actor_rollout_ref.rollout.transport=nccl", "auto"),
     ("trainer.critic_warmup=5", "no critic"),
 ])

@@ -18,6 +18,7 @@ import psutil
 from verl.protocol import DataProto
 from verl.utils.ragged import Ragged
 
+FAILURES = ("timeout", "crash", "error", "unavailable")  # RewardResult.status other than "ok"
 TIMED_BY_RESPONSE_TOKEN = ("gen",)
 TIMED_BY_TOKEN = ("ref", "old_log_prob", "values", "adv", "update_critic", "update_actor")
 
@@ -26,15 +27,17 @@ def compute_data_metrics(batch: DataProto, max_response_length: int, max_prompt_
     """Scores, advantages and lengths of a training batch, over all of it and per data_source.
 
     A sample without a response token was aborted. It is left out of `critic/score`, `critic/rewards` and
-    `response_length_non_aborted`. A statistic of no samples is NaN.
+    `response_length_non_aborted`; one whose mask is empty, because nothing is known of it, is left out of scores and
+    rewards. A statistic of no samples is NaN.
     """
     lengths = batch.batch["responses"].lengths
     answered = lengths > 0
+    known = batch.batch["response_mask"].sum() > 0
     scores = _per_sample(batch, "token_level_scores", "scores")
     rewards = _per_sample(batch, "token_level_rewards", "rewards", "token_level_scores", "scores")
     return {
-        **_statistics("critic/score", scores[answered]),
-        **_statistics("critic/rewards", rewards[answered]),
+        **_statistics("critic/score", scores[known]),
+        **_statistics("critic/rewards", rewards[known]),
         **_token_metrics(batch),
         **_length_metrics("response_length", lengths, max_response_length),
         **_length_metrics("response_length_non_aborted", lengths[answered], max_response_length),
@@ -43,6 +46,26 @@ def compute_data_metrics(batch: DataProto, max_response_length: int, max_prompt_
         **_length_metrics("prompt_length", batch.batch["prompts"].lengths, max_prompt_length),
         **_data_source_metrics(batch.non_tensor_batch["data_source"], scores, lengths, max_response_length),
     }
+
+
+def compute_reward_metrics(data_sources: Sequence[str], statuses: Sequence[str],
+                           seconds: Sequence[float]) -> dict[str, float]:
+    """How scoring went, per data_source: the share of each failure and the latency of one score, in seconds.
+
+    Args:
+        data_sources, statuses, seconds: [samples], of `RewardResult`.
+    """
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, source in enumerate(data_sources):
+        rows_of[source].append(row)
+    metrics = {}
+    for source, rows in sorted(rows_of.items()):
+        counts = Counter(statuses[row] for row in rows)
+        metrics |= {f"reward/{source}/{kind}_rate": counts[kind] / len(rows) for kind in FAILURES}
+        for percent in (50, 99):
+            metrics[f"reward/{source}/latency_p{percent}"] = float(
+                np.percentile([seconds[row] for row in rows], percent))
+    return metrics
 
 
 def compute_timing_metrics(batch: DataProto, timing_raw: dict[str, float]) -> dict[str, float]:

@@ -26,10 +26,8 @@ from pathlib import Path
 
 import numpy as np
 import ray
-import torch
 from ray.exceptions import RayError
 
-from verl.algorithms.advantage import get_adv_estimator_fn
 from verl.config.ppo import PPOConfig
 from verl.config.show import dump as dump_config
 from verl.protocol import DataProto
@@ -37,11 +35,12 @@ from verl.single_controller import ResourcePool
 from verl.trainer.checkpoint import CheckpointManager, load_model, save_model
 from verl.trainer.cluster import load_models, start_trainer
 from verl.trainer.entry import due
+from verl.trainer.ppo import metric_utils
+from verl.trainer.ppo.advantages import outcome_advantages
 from verl.trainer.ppo.inputs import RunInputs
-from verl.trainer.ppo.metric_utils import compute_data_metrics, compute_throughput_metrics, compute_timing_metrics
 from verl.trainer.ppo.plan import StepPlan
 from verl.trainer.ppo.rollouts import Rollouts
-from verl.trainer.ppo.services import start_replicas, start_reward
+from verl.trainer.ppo.services import reward_shaping, start_replicas, start_reward
 from verl.trainer.ppo.validation import dump, validation_metrics
 from verl.utils.console import StepProgress, duration, step_line
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions, log_seqlen_unbalance
@@ -83,7 +82,7 @@ class RayPPOTrainer:
         self.replicas.start()
         router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
         self.rollouts = Rollouts(router, self.reward, self.trainer, plan.unit_size, config.trainer.seed,
-                                 config.reward_model.max_failure_rate)
+                                 config.reward_model.max_failure_rate, reward_shaping(config))
         self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
         self.weights.publish()
         if config.actor_rollout_ref.rollout.sync_probe:
@@ -135,7 +134,7 @@ class RayPPOTrainer:
         with self._phase(progress, "gen", len(rows) * plan.n):
             batch = self.rollouts.collect(rows, plan.sampling, plan.n, self.step, progress.advance)
         self.replicas.sleep()
-        batch.batch["advantages"] = self._advantages(batch)
+        batch.batch["advantages"] = outcome_advantages(batch, self.config.algorithm)
         order, metrics = self._rank_order(batch)
         self.trainer.load_batch(batch.select(TRAIN_COLUMNS, [])[order])
         if not plan.on_policy:
@@ -151,20 +150,6 @@ class RayPPOTrainer:
             self.weights.publish()
         dump(self.inputs.rollout_dir / f"step_{self.step}.parquet", self.step, batch)
         return batch, metrics
-
-    def _advantages(self, batch: DataProto) -> np.ndarray:
-        """[rows]. An outcome's advantage is one number per sample, so the estimator runs here on rewards of shape
-        [rows, 1].
-        """
-        algorithm = self.config.algorithm
-        estimator = get_adv_estimator_fn(algorithm.adv_estimator)
-        rewards = torch.from_numpy(batch.batch["scores"])[:, None]
-        advantages, _ = estimator(token_level_rewards=rewards,
-                                  response_mask=torch.ones_like(rewards),
-                                  index=batch.non_tensor_batch["uid"],
-                                  norm_adv_by_std_in_grpo=algorithm.norm_adv_by_std_in_grpo,
-                                  config=algorithm)
-        return advantages[:, 0].numpy().astype(np.float32)
 
     def _rank_order(self, batch: DataProto) -> tuple[np.ndarray, Metrics]:
         """Row indices, ordered so that equal chunks are the ranks' shares and hold equal parts of every mini-batch; and
@@ -215,10 +200,21 @@ class RayPPOTrainer:
         return {
             "training/global_step": self.step,
             "training/epoch": self.source.epoch,
-            **compute_data_metrics(batch, data.max_response_length, data.max_prompt_length),
-            **compute_timing_metrics(batch, self.timing),
-            **compute_throughput_metrics(batch, self.timing, self.pool.world_size),
+            **metric_utils.compute_data_metrics(batch, data.max_response_length, data.max_prompt_length),
+            **self._reward_metrics(batch),
+            **metric_utils.compute_timing_metrics(batch, self.timing),
+            **metric_utils.compute_throughput_metrics(batch, self.timing, self.pool.world_size),
         }
+
+    def _reward_metrics(self, batch: DataProto) -> Metrics:
+        results = [sample.reward for sample in batch.non_tensor_batch["sample"]]
+        metrics = metric_utils.compute_reward_metrics(batch.non_tensor_batch["data_source"], [r.status for r in results],
+                                                      [r.seconds for r in results])
+        penalty = self.rollouts.shaping.overlong
+        if penalty and self.config.reward_model.reward_kwargs.overlong_buffer_cfg.log:
+            penalties = np.array([penalty(length) for length in batch.batch["responses"].lengths.tolist()])
+            metrics |= {"reward/overlong_penalty": penalties.mean(), "reward/overlong_ratio": (penalties < 0).mean()}
+        return metrics
 
     @contextmanager
     def _phase(self, progress: StepProgress, name: str, total: int | None = None) -> Iterator[None]:

@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import RayError
 
 from reward_score.pool import RewardResult
+from reward_score.shaping import Shaping
 from verl.protocol import DataProto
 from verl.single_controller import WorkerFailure, WorkerGroup
 from verl.utils.dataset.rl_dataset import PromptRow
@@ -31,6 +32,11 @@ class Sample:
     text: str
     reward: RewardResult
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of it; False when a judge or a remote sandbox did not answer."""
+        return self.reward.status != "unavailable"
+
 
 class Rollouts:
     """Generates samples on the replicas and scores them on the reward actor.
@@ -39,9 +45,9 @@ class Rollouts:
     """
 
     def __init__(self, router: RolloutRouter, reward: ray.actor.ActorHandle, trainer: WorkerGroup,
-                 unit_size: int | None, seed: int, max_failure_rate: float):
+                 unit_size: int | None, seed: int, max_failure_rate: float, shaping: Shaping):
         self.router, self.reward, self.trainer = router, reward, trainer
-        self.unit_size, self.seed, self.max_failure_rate = unit_size, seed, max_failure_rate
+        self.unit_size, self.seed, self.max_failure_rate, self.shaping = unit_size, seed, max_failure_rate, shaping
 
     def collect(self, rows: list[PromptRow], sampling: Sampling, n: int, step: int,
                 on_progress: Callable[[int], None]) -> DataProto:
@@ -56,7 +62,7 @@ class Rollouts:
         sources = dict(zip(requests, (row for row in rows for _ in range(n)), strict=True))
         samples = asyncio.run(self._watched(self._generate(list(requests.values()), n, sources, on_progress)))
         check_failures(samples, self.max_failure_rate)
-        return to_batch([samples[request_id] for request_id in requests])
+        return to_batch([samples[request_id] for request_id in requests], self.shaping)
 
     async def _watched(self, work: Any) -> dict[str, Sample]:
         tasks = {asyncio.create_task(c) for c in (work, self._watch_trainer(), self._watch_reward())}
@@ -119,9 +125,11 @@ async def _of_reward(reference: ray.ObjectRef) -> Any:
 
 
 def check_failures(samples: dict[str, Sample], max_rate: float) -> None:
-    """RunFailure with examples when more than `max_rate` of the rewards timed out, crashed or raised."""
+    """RunFailure with examples when more than `max_rate` of the rewards timed out, crashed, raised or found no judge,
+    or when nothing is known of any answer.
+    """
     failed = [s for s in samples.values() if s.reward.status != "ok"]
-    if len(failed) <= max_rate * len(samples):
+    if len(failed) <= max_rate * len(samples) and (not failed or any(s.known for s in samples.values())):
         return
     kinds = Counter((s.row.data_source, s.reward.status) for s in failed)
     examples = "; ".join(f"{s.row.data_source} ({s.reward.status}): {s.reward.error}" for s in failed[:3])
@@ -130,18 +138,23 @@ def check_failures(samples: dict[str, Sample], max_rate: float) -> None:
         f"{dict(kinds)}. Examples: {examples}")
 
 
-def to_batch(samples: list[Sample]) -> DataProto:
-    """Ragged prompts, responses, response_mask, rollout_log_probs; `scores` per sample; objects uid, data_source and
-    the sample itself, for people and metrics.
+def to_batch(samples: list[Sample], shaping: Shaping) -> DataProto:
+    """Ragged prompts, responses, response_mask, rollout_log_probs; `scores` and (shaped) `rewards` per sample; objects
+    uid, data_source and the sample itself, for people and metrics.
+
+    A sample of which nothing is known has an empty mask, so that no loss and no statistic counts it.
     """
     responses = Ragged.from_rows([s.completion.token_ids for s in samples])
+    rewards = [shaping(s.reward.score, s.reward.acc, s.text, len(s.completion.token_ids)) for s in samples]
+    known = np.repeat(np.array([s.known for s in samples], bool), responses.lengths)
     return DataProto.from_dict(
         {
             "prompts": Ragged.from_rows([s.row.prompt_ids for s in samples]),
             "responses": responses,
-            "response_mask": Ragged(np.ones(len(responses.values), bool), responses.offsets),
+            "response_mask": Ragged(known, responses.offsets),
             "rollout_log_probs": Ragged.from_rows([s.completion.log_probs for s in samples]),
             "scores": np.array([s.reward.score for s in samples], np.float64),
+            "rewards": np.array(rewards, np.float64),
         }, {
             "uid": [str(s.row.index) for s in samples],
             "data_source": [s.row.data_source for s in samples],

@@ -42,9 +42,12 @@ def _dump_row(sample: Sample, step: int, uid: str, index: int) -> dict[str, Any]
 
 
 def validation_metrics(batch: DataProto) -> dict[str, float]:
-    """verl's val-core and val-aux figures of the rewards; a key that a sample's reward lacks is None there."""
-    rewards = [sample.reward for sample in batch.non_tensor_batch["sample"]]
+    """verl's val-core and val-aux figures of the rewards; a key that a sample's reward lacks is None
+    there, and so is all of a sample of which nothing is known."""
+    samples = batch.non_tensor_batch["sample"]
+    rewards = [sample.reward for sample in samples]
     names = sorted({name for reward in rewards for name in reward.extra})
     infos = {name: [reward.extra.get(name) for reward in rewards] for name in names}
-    infos |= {"acc": [reward.acc for reward in rewards], "reward": [reward.score for reward in rewards]}
+    for name, of in (("acc", "acc"), ("reward", "score")):
+        infos[name] = [getattr(sample.reward, of) if sample.known else None for sample in samples]
     return process_validation_metrics(batch.non_tensor_batch["data_source"], batch.non_tensor_batch["uid"], infos)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from verl.protocol import DataProto, Ragged
 from verl.trainer.ppo.metric_utils import (
     compute_data_metrics,
+    compute_reward_metrics,
     compute_throughput_metrics,
     compute_timing_metrics,
     process_validation_metrics,
@@ -155,3 +156,23 @@ def test_prompts_with_different_numbers_of_samples():
 def test_infos_of_another_length_are_refused():
     with pytest.raises(ValueError, match="'acc' has 1 values for 2 samples"):
         process_validation_metrics(["s"] * 2, ["a", "b"], {"acc": [1]})
+
+
+def test_reward_metrics_count_failures_and_time_per_source():
+    sources = ["math"] * 4 + ["code"]
+    statuses = ["ok", "timeout", "timeout", "crash", "unavailable"]
+    metrics = compute_reward_metrics(sources, statuses, [0.0, 1.0, 2.0, 3.0, 7.0])
+    assert metrics == {
+        "reward/math/timeout_rate": 0.5,
+        "reward/math/crash_rate": 0.25,
+        "reward/math/error_rate": 0.0,
+        "reward/math/unavailable_rate": 0.0,
+        "reward/math/latency_p50": 1.5,
+        "reward/math/latency_p99": pytest.approx(2.97),
+        "reward/code/timeout_rate": 0.0,
+        "reward/code/crash_rate": 0.0,
+        "reward/code/error_rate": 0.0,
+        "reward/code/unavailable_rate": 1.0,
+        "reward/code/latency_p50": 7.0,
+        "reward/code/latency_p99": 7.0,
+    }

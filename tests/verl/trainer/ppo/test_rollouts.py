@@ -13,9 +13,13 @@ import ray
 from ray.exceptions import RayActorError
 
 from reward_score.pool import RewardResult
+from reward_score.shaping import Shaping
 from tests.support.runs import make_tokenizer
+from verl.config.algorithm import AlgoConfig
 from verl.single_controller import ResourcePool, Worker, WorkerFailure, WorkerGroup
 from verl.trainer.ppo import rollouts as rollouts_module
+from verl.trainer.ppo.advantages import outcome_advantages
+from verl.trainer.ppo.metric_utils import compute_data_metrics
 from verl.trainer.ppo.rollouts import Rollouts, Sample, check_failures, to_batch
 from verl.utils.dataset.rl_dataset import PromptRow
 from verl.utils.errors import RunFailure
@@ -115,9 +119,9 @@ def test_no_samples_are_no_failure():
 
 def test_the_batch_has_a_column_for_everything_later_steps_need():
     samples = [sample(0, answer="right"), sample(1, score=0.25, answer="no"), sample(2, answer="")]
-    batch = to_batch(samples)
+    batch = to_batch(samples, Shaping(scaling=10, bias=0.5))
     columns, objects = batch.batch, batch.non_tensor_batch
-    assert set(columns) == {"prompts", "responses", "response_mask", "rollout_log_probs", "scores"}
+    assert set(columns) == {"prompts", "responses", "response_mask", "rollout_log_probs", "scores", "rewards"}
     assert columns["prompts"].lengths.tolist() == [2, 2, 2] and columns["responses"].lengths.tolist() == [5, 2, 0]
     assert columns["responses"][1].tolist() == encode("no").tolist()
     assert columns["response_mask"].dtype == bool and columns["response_mask"].values.all()
@@ -125,8 +129,25 @@ def test_the_batch_has_a_column_for_everything_later_steps_need():
     assert columns["rollout_log_probs"][1].tolist() == [0.0, -1.0]
     assert columns["rollout_log_probs"].dtype == np.float32
     assert columns["scores"].tolist() == [1.0, 0.25, 1.0]
+    assert columns["rewards"].tolist() == [5.0, -2.5, 5.0]
     assert objects["uid"].tolist() == ["0", "1", "2"] and objects["data_source"][1] == "source 1"
     assert objects["sample"][1] is samples[1]
+
+
+def test_a_sample_whose_judge_is_down_counts_nowhere():
+    scores = [("ok", 1.0), ("ok", 0.0), ("unavailable", 0.0), ("ok", 1.0)]
+    samples = [sample(0, status, score) for status, score in scores]
+    batch = to_batch(samples, Shaping())
+    assert batch.batch["response_mask"].sum().tolist() == [5, 5, 0, 5]
+    advantages = outcome_advantages(batch, AlgoConfig())
+    without = to_batch([s for s in samples if s.known], Shaping())
+    assert advantages[[0, 1, 3]].tolist() == outcome_advantages(without, AlgoConfig()).tolist()
+    assert compute_data_metrics(batch, 8, 8)["critic/score/mean"] == 2 / 3
+
+
+def test_a_step_of_which_nothing_is_known_stops_the_run():
+    with pytest.raises(RunFailure, match="2 of 2 rewards failed"):
+        check_failures({str(i): sample(i, "unavailable") for i in range(2)}, 1.0)
 
 
 # ---- with the real reward actor ----
@@ -163,7 +184,13 @@ IDLE = SimpleNamespace(identify=lambda timeout: None)
 
 
 def collect(router, reward, trainer=IDLE, n=2, unit_size=None, max_failure_rate=0.5, progress=None):
-    rollouts = Rollouts(router, reward, trainer, unit_size, seed=7, max_failure_rate=max_failure_rate)
+    rollouts = Rollouts(router,
+                        reward,
+                        trainer,
+                        unit_size,
+                        seed=7,
+                        max_failure_rate=max_failure_rate,
+                        shaping=Shaping())
     rows = [row(index) for index in router.answers]
     return rollouts.collect(rows, SAMPLING, n, 3, (progress if progress is not None else []).append)
 

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from reward_score.pool import RewardResult
+from reward_score.shaping import Shaping
 from verl.trainer.ppo.rollouts import Sample, to_batch
 from verl.trainer.ppo.validation import dump, validation_metrics
 from verl.utils.dataset.rl_dataset import PromptRow
@@ -32,7 +33,7 @@ def batch():
         }),
         sample(3, "code", [], score=0.25, acc=1.0, extra={"passed": 3}),
         sample(4, "code", [7, 8, 9], status="timeout", error="took longer than 30 s"),
-    ])
+    ], Shaping())
 
 
 def test_dump_keeps_every_sample_for_people(batch, tmp_path):
@@ -63,3 +64,9 @@ def test_metrics_take_every_numeric_key_of_the_rewards_that_have_it(batch):
     assert metrics["val-aux/math/length_bonus/mean@2"] == pytest.approx(0.3)
     assert metrics["val-aux/code/passed/mean@1"] == 3  # only one of the two rewards has it
     assert not any("code/length_bonus" in name or "pred" in name for name in metrics)
+
+
+def test_a_sample_whose_judge_is_down_is_not_validated():
+    batch = to_batch([sample(0, "stem_web", [1], score=1.0, acc=1.0),
+                      sample(1, "stem_web", [1], status="unavailable")], Shaping())
+    assert validation_metrics(batch)["val-core/stem_web/acc/mean@1"] == 1.0
