@@ -30,6 +30,8 @@ class Reward:
         reference_answer: `(ground_truth, extra_info) -> str | None`, a response in that format which scores full;
             None where the row does not contain one. The doctor scores it.
         near_misses: `(ground_truth, extra_info) -> list[str]`, responses close to a right one, all of them wrong.
+        open_ended: whether right answers are told by their form alone (instruction following), so that a text written
+            for another purpose may be right by chance.
     """
 
     function: RewardFunction
@@ -40,6 +42,7 @@ class Reward:
     answer_format: str = ""
     reference_answer: Example | None = None
     near_misses: NearMisses | None = None
+    open_ended: bool = False
 
 
 _REWARDS: dict[str, Reward] = {}
@@ -51,7 +54,8 @@ def register_reward(*patterns: str,
                     services: tuple[str, ...] = (),
                     answer_format: str = "",
                     reference_answer: Example | None = None,
-                    near_misses: NearMisses | None = None) -> Callable[[RewardFunction], RewardFunction]:
+                    near_misses: NearMisses | None = None,
+                    open_ended: bool = False) -> Callable[[RewardFunction], RewardFunction]:
     """Registers the decorated function for `patterns`; see `Reward` for the other arguments.
 
     Raises:
@@ -60,7 +64,7 @@ def register_reward(*patterns: str,
 
     def decorate(function: RewardFunction) -> RewardFunction:
         reward = Reward(function, patterns, needs_extra_info, libraries, services, answer_format, reference_answer,
-                        near_misses)
+                        near_misses, open_ended)
         for pattern in patterns:
             known = _REWARDS.setdefault(pattern, reward)
             if known is not reward:

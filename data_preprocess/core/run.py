@@ -1,0 +1,157 @@
+"""Makes the files of one dataset: read -> map, check, filter (in worker processes) -> duplicates -> sample -> write.
+
+Examples stream through in chunks; what waits for the sampling step lies on disk, so memory does not grow with the
+dataset. The result depends on the inputs and the seed, not on the number of processes.
+"""
+
+import collections
+import itertools
+import multiprocessing
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data_preprocess.core.card import Card, histogram
+from data_preprocess.core.filters import ContaminationFilter, Duplicates, Filter, LengthFilter
+from data_preprocess.core.mapping import Chunk, Job, process_chunk
+from data_preprocess.core.output import add_suffix, choose, write_parquet
+from data_preprocess.core.scripts import load_script
+from data_preprocess.core.source import Part, open_parts
+from data_preprocess.core.spec import Dataset
+
+CHUNK = 1000  # examples
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The flags that all scripts share; see `cli`."""
+
+    data_dir: Path = Path("data")
+    inputs: Path | None = None
+    cache_dir: str | None = None
+    train_sample_size: int | None = None
+    test_sample_size: int | None = None
+    seed: int = 42
+    tokenizer: str = ""
+    max_prompt_tokens: int | None = None
+    dedupe: str = "exact"
+    against: tuple[str, ...] = ()
+    num_proc: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    options: dict[str, object] = field(default_factory=dict)
+
+
+def run_dataset(script: Path, dataset: Dataset, settings: Settings) -> list[Card]:
+    """Makes every file of `dataset`, whose `make_map_fn` is in the file `script`; returns their cards, which are saved
+    as well.
+
+    Raises:
+        ValueError: bad input, a row that training could not use, or a filter that failed.
+    """
+    fetch = getattr(load_script(script), "get_datasets", None)
+    given = fetch(settings.cache_dir) if fetch and settings.inputs is None and not dataset.is_generated else None
+    parts = open_parts(dataset, given, settings.inputs, settings.seed)
+    with tempfile.TemporaryDirectory(prefix="data_preprocess-") as folder:
+        return [_make(script, dataset, part, settings, Path(folder) / str(n)) for n, part in enumerate(parts)]
+
+
+def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder: Path) -> Card:
+    folder.mkdir()
+    data_source = dataset.data_source or f"{dataset.domain}__{part.name}"
+    job = Job(script, f"{dataset.domain}/{part.name}", part.split, data_source, {
+        **dataset.options,
+        **settings.options
+    }, _filters(dataset, settings), settings.tokenizer, settings.dedupe, folder)
+    card = Card(job.name, part.split, part.origin, _command(), unit="tokens" if settings.tokenizer else "characters")
+    chunks, lengths = _collect(job, part, settings, card)
+    if not card.kept:
+        raise ValueError(f"{job.name} ({part.split}): no row is left of {card.read}; dropped: {card.dropped}")
+    size = _sample_size(dataset, part.split, settings)
+    chosen = choose(card.kept, size, settings.seed, f"{part.split}/{part.name}")
+    card.written = card.kept if chosen is None else len(chosen)
+    path = settings.data_dir / part.split / f"{add_suffix(f'{dataset.domain}__{part.name}', card.written)}.parquet"
+    card.file, card.lengths, card.sources = str(path), histogram(lengths), {data_source: card.written}
+    card.sha256 = write_parquet(path, _take(chunks, chosen))
+    card.save()
+    return card
+
+
+def _collect(job: Job, part: Part, settings: Settings, card: Card) -> tuple[list[tuple[Path, list[int]]], list[int]]:
+    """Runs all chunks; -> (file, positions of the rows kept) of each, and the lengths of their prompts."""
+    duplicates = Duplicates(settings.dedupe)
+    chunks, lengths = [], []
+    for chunk in _run_chunks(job, _chunked(part.numbered()), settings.num_proc):
+        kept = [position for position, key in enumerate(chunk.keys) if duplicates.is_new(key)]
+        repeated = len(chunk.keys) - len(kept)
+        if repeated:
+            chunk.dropped[duplicates.reason] = repeated
+        card.read += chunk.read
+        card.kept += len(kept)
+        for reason, count in chunk.dropped.items():
+            card.dropped[reason] = card.dropped.get(reason, 0) + count
+        for reason, examples in chunk.shown.items():
+            card.shown[reason] = (card.shown.get(reason, []) + examples)[:3]
+        lengths += [chunk.lengths[position] for position in kept]
+        chunks.append((chunk.path, kept))
+    return chunks, lengths
+
+
+def _run_chunks(job: Job, chunks: Iterable[list], num_proc: int) -> Iterator[Chunk]:
+    """Results in the order of `chunks`; only so many are under way that memory stays bounded."""
+    numbered = enumerate(chunks)
+    first = list(itertools.islice(numbered, 2))
+    if num_proc == 1 or len(first) < 2:
+        for number, examples in itertools.chain(first, numbered):
+            yield process_chunk(job, number, examples)
+        return
+    context = multiprocessing.get_context("spawn")  # tokenizers have threads, which a fork would break
+    with ProcessPoolExecutor(num_proc, mp_context=context) as pool:
+        waiting: collections.deque[Future] = collections.deque()
+        for number, examples in itertools.chain(first, numbered):
+            waiting.append(pool.submit(process_chunk, job, number, examples))
+            if len(waiting) > 2 * num_proc:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _chunked(examples: Iterator[tuple[int, object]]) -> Iterator[list]:
+    while chunk := list(itertools.islice(examples, CHUNK)):
+        yield chunk
+
+
+def _filters(dataset: Dataset, settings: Settings) -> tuple[Filter, ...]:
+    filters = list(dataset.filters)
+    if settings.max_prompt_tokens is not None:
+        if not settings.tokenizer:
+            raise ValueError("--max-prompt-tokens needs --tokenizer: the folder or hub id of the model's tokenizer")
+        filters.append(LengthFilter(settings.tokenizer, 0, settings.max_prompt_tokens, length_tolerance=0))
+    if settings.against:
+        filters.append(ContaminationFilter(settings.against))
+    return tuple(filters)
+
+
+def _sample_size(dataset: Dataset, split: str, settings: Settings) -> int | None:
+    if split == "train":
+        return settings.train_sample_size or dataset.train_sample_size
+    return settings.test_sample_size or dataset.test_sample_size
+
+
+def _take(chunks: list[tuple[Path, list[int]]], chosen: set[int] | None) -> list[tuple[Path, list[int]]]:
+    """The positions of each chunk that belong to the sample; `chosen` counts over all of them."""
+    taken, start = [], 0
+    for path, positions in chunks:
+        numbered = enumerate(positions, start)
+        taken.append((path, [position for number, position in numbered if chosen is None or number in chosen]))
+        start += len(positions)
+    return taken
+
+
+def _command() -> str:
+    return shlex.join([
+        "python", *(["-m", "data_preprocess"] if sys.argv[0].endswith("__main__.py") else sys.argv[:1]), *sys.argv[1:]
+    ])

@@ -1,0 +1,77 @@
+"""Reads dataset rows as rewards see them, a block at a time."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+BLOCK = 1024  # rows
+COLUMNS = ("data_source", "reward_model", "extra_info")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row tells its reward function; `number` counts from 0 within `file`."""
+
+    file: str
+    number: int
+    data_source: str
+    ground_truth: object
+    extra_info: dict
+
+    def __str__(self) -> str:
+        return f"{self.file} row {self.number}"
+
+
+def read_rows(file: str) -> Iterator[Row]:
+    """The rows of a `.parquet`, `.jsonl` or `.json` (a list) file.
+
+    Raises:
+        ValueError: no such file, another format, or a row without `data_source` or `reward_model.ground_truth`.
+    """
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise ValueError(f"{file}: there is no such file")
+    readers = {".parquet": _parquet, ".jsonl": _json_lines, ".json": _json_list}
+    if path.suffix not in readers:
+        raise ValueError(f"{file}: its name must end in {', '.join(readers)}")
+    for number, fields in enumerate(readers[path.suffix](path)):
+        yield _row(file, number, fields)
+
+
+def _row(file: str, number: int, fields: dict) -> Row:
+    reward_model = fields.get("reward_model")
+    if not fields.get("data_source"):
+        raise ValueError(f"{file} row {number}: there is no data_source")
+    if not isinstance(reward_model, dict) or reward_model.get("ground_truth") is None:
+        raise ValueError(f"{file} row {number}: there is no reward_model.ground_truth")
+    extra_info = {key: value for key, value in (fields.get("extra_info") or {}).items() if value is not None}
+    return Row(file, number, fields["data_source"], reward_model["ground_truth"], extra_info)
+
+
+def _parquet(path: Path) -> Iterator[dict]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        present = [name for name in COLUMNS if name in file.schema_arrow.names]
+        for batch in file.iter_batches(BLOCK, columns=present):
+            yield from batch.to_pylist()
+
+
+def _json_lines(path: Path) -> Iterator[dict]:
+    with path.open() as lines:
+        for number, line in enumerate(lines):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path} line {number + 1}: {error}") from error
+
+
+def _json_list(path: Path) -> Iterator[dict]:
+    try:
+        rows = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(rows, list):
+        raise ValueError(f"{path}: the file must hold a list of rows; for a row per line name it .jsonl")
+    yield from rows
