@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from data_preprocess.core.filters.base import Filter
 from data_preprocess.core.filters.duplicates import prompt_key
-from data_preprocess.core.filters.length import prompt_lengths
+from data_preprocess.core.lengths import prompt_lengths
 from data_preprocess.core.row import check_row, finish_row
 from data_preprocess.core.scripts import load_script
 from data_preprocess.core.spec import Drop, Example, Row
@@ -24,6 +24,7 @@ class Job:
     Attributes:
         script: file whose `make_map_fn` each worker calls.
         tokenizer: to measure prompts in tokens; empty: in characters.
+        longest: tokens beyond which a prompt is dropped; None: none is.
         dedupe: mode of the keys returned.
         folder: for the chunks.
     """
@@ -35,6 +36,7 @@ class Job:
     options: Mapping[str, object]
     filters: tuple[Filter, ...]
     tokenizer: str
+    longest: int | None
     dedupe: str
     folder: Path
 
@@ -76,15 +78,23 @@ def process_chunk(job: Job, number: int, examples: Sequence[tuple[int, Example]]
     chunk = Chunk(job.folder / f"{number:08}.arrow", read=len(examples))
     rows = list(_mapped(job, examples, chunk))
     for keep in job.filters:
-        verdicts = keep.check(rows)
-        for row, kept in zip(rows, verdicts, strict=True):
-            if not kept:
-                chunk.drop(keep.reason, row["prompt"][-1]["content"])
-        rows = [row for row, kept in zip(rows, verdicts, strict=True) if kept]
+        rows = _kept(rows, keep.check(rows), keep.reason, chunk)
+    lengths = prompt_lengths(job.tokenizer, rows)
+    if job.longest is not None:
+        verdicts = [length <= job.longest for length in lengths]
+        rows = _kept(rows, verdicts, f"prompt of more than {job.longest} tokens", chunk)
+        lengths = [length for length in lengths if length <= job.longest]
+    chunk.lengths = lengths
     chunk.keys = [prompt_key(row, job.dedupe) for row in rows]
-    chunk.lengths = prompt_lengths(job.tokenizer, rows) if job.tokenizer else [_characters(row) for row in rows]
     _write(chunk.path, rows, job)
     return chunk
+
+
+def _kept(rows: Sequence[Row], verdicts: Sequence[bool], reason: str, chunk: Chunk) -> list[Row]:
+    for row, kept in zip(rows, verdicts, strict=True):
+        if not kept:
+            chunk.drop(reason, row["prompt"][-1]["content"])
+    return [row for row, kept in zip(rows, verdicts, strict=True) if kept]
 
 
 def _mapped(job: Job, examples: Sequence[tuple[int, Example]], chunk: Chunk):  # noqa: ANN202 -- rows
@@ -105,10 +115,6 @@ def _mapped(job: Job, examples: Sequence[tuple[int, Example]], chunk: Chunk):  #
         row = finish_row(row, job.split, index)
         check_row(row, where)
         yield row
-
-
-def _characters(row: Row) -> int:
-    return sum(len(message["content"]) for message in row["prompt"])
 
 
 def _write(path: Path, rows: Sequence[Row], job: Job) -> None:

@@ -4,12 +4,25 @@ import hashlib
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP = 4096
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left of a chunk: rows at `positions` of the Arrow file `path`.
+
+    `copies` says of a position how many rows before it have the same prompt, where there are any and they stay.
+    """
+
+    path: Path
+    positions: list[int]
+    copies: dict[int, int] = field(default_factory=dict)
 
 
 def add_suffix(name: str, rows: int) -> str:
@@ -26,20 +39,21 @@ def choose(rows: int, sample_size: int | None, seed: int, name: str) -> set[int]
     return set(random.Random(f"{seed}/{name}").sample(range(rows), sample_size))
 
 
-def write_parquet(path: Path, chunks: Sequence[tuple[Path, Sequence[int]]]) -> str:
-    """Writes the chosen rows of each chunk, in order, under one schema; returns the file's sha256.
+def write_parquet(path: Path, chunks: Sequence[Kept]) -> str:
+    """Writes the rows kept of each chunk, in order, under one schema; returns the file's sha256.
 
     The file appears under its name only when it is complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    schema = _schema([chunk for chunk, _ in chunks])
+    schema = _schema([chunk.path for chunk in chunks])
     try:
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-            for chunk, positions in chunks:
-                with pa.memory_map(str(chunk)) as file:
-                    table = pa.ipc.open_file(file).read_all().take(pa.array(positions, pa.int64()))
-                    writer.write_table(_conform(table, schema), row_group_size=ROW_GROUP)
+            for chunk in chunks:
+                with pa.memory_map(str(chunk.path)) as file:
+                    table = pa.ipc.open_file(file).read_all().take(pa.array(chunk.positions, pa.int64()))
+                    table = _number_copies(_conform(table, schema), chunk)
+                    writer.write_table(table, row_group_size=ROW_GROUP)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -61,3 +75,16 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Adds the columns and struct fields that other chunks have."""
     empty = schema.empty_table()
     return pa.concat_tables([empty, table], promote_options="permissive").select(schema.names).cast(schema)
+
+
+def _number_copies(table: pa.Table, chunk: Kept) -> pa.Table:
+    """Appends `-1`, `-2`, ... to the ids of rows that repeat an earlier prompt: ids are unique within a file."""
+    if not chunk.copies:
+        return table
+    rows = table["extra_info"].to_pylist()
+    for row, position in zip(rows, chunk.positions, strict=True):
+        if position in chunk.copies:
+            row["id"] += f"-{chunk.copies[position]}"
+    column = table.schema.get_field_index("extra_info")
+    field = table.schema.field(column)
+    return table.set_column(column, field, pa.array(rows, field.type))

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_preprocess.core.card import Card, histogram
-from data_preprocess.core.filters import ContaminationFilter, Duplicates, Filter, LengthFilter
+from data_preprocess.core.filters import ContaminationFilter, Duplicates, Filter
 from data_preprocess.core.mapping import Chunk, Job, process_chunk
-from data_preprocess.core.output import add_suffix, choose, write_parquet
+from data_preprocess.core.output import Kept, add_suffix, choose, write_parquet
 from data_preprocess.core.scripts import load_script
 from data_preprocess.core.source import Part, open_parts
 from data_preprocess.core.spec import Dataset
@@ -54,7 +54,9 @@ def run_dataset(script: Path, dataset: Dataset, settings: Settings) -> list[Card
     """
     fetch = getattr(load_script(script), "get_datasets", None)
     given = fetch(settings.cache_dir) if fetch and settings.inputs is None and not dataset.is_generated else None
-    parts = open_parts(dataset, given, settings.inputs, settings.seed)
+    sizes = {split: _sample_size(dataset, split, settings) for split in ("train", "test")}
+    options = {**dataset.options, **settings.options}
+    parts = open_parts(dataset, given, settings.inputs, settings.seed, sizes, options)
     with tempfile.TemporaryDirectory(prefix="data_preprocess-") as folder:
         return [_make(script, dataset, part, settings, Path(folder) / str(n)) for n, part in enumerate(parts)]
 
@@ -65,7 +67,8 @@ def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder
     job = Job(script, f"{dataset.domain}/{part.name}", part.split, data_source, {
         **dataset.options,
         **settings.options
-    }, _filters(dataset, settings), settings.tokenizer, settings.dedupe, folder)
+    }, _filters(dataset, settings), settings.tokenizer, _longest(dataset, settings),
+              "off" if part.repeats else settings.dedupe, folder)
     card = Card(job.name, part.split, part.origin, _command(), unit="tokens" if settings.tokenizer else "characters")
     chunks, lengths = _collect(job, part, settings, card)
     if not card.kept:
@@ -80,12 +83,16 @@ def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder
     return card
 
 
-def _collect(job: Job, part: Part, settings: Settings, card: Card) -> tuple[list[tuple[Path, list[int]]], list[int]]:
-    """Runs all chunks; -> (file, positions of the rows kept) of each, and the lengths of their prompts."""
-    duplicates = Duplicates(settings.dedupe)
+def _collect(job: Job, part: Part, settings: Settings, card: Card) -> tuple[list[Kept], list[int]]:
+    """Runs all chunks; -> what is kept of each, and the lengths of the kept prompts."""
+    duplicates = Duplicates(job.dedupe)
     chunks, lengths = [], []
     for chunk in _run_chunks(job, _chunked(part.numbered()), settings.num_proc):
-        kept = [position for position, key in enumerate(chunk.keys) if duplicates.is_new(key)]
+        copies = {position: copy for position, copy in enumerate(map(duplicates.copies_before, chunk.keys)) if copy}
+        if job.dedupe == "off":
+            kept = list(range(len(chunk.keys)))
+        else:
+            kept, copies = [position for position in range(len(chunk.keys)) if position not in copies], {}
         repeated = len(chunk.keys) - len(kept)
         if repeated:
             chunk.dropped[duplicates.reason] = repeated
@@ -96,7 +103,7 @@ def _collect(job: Job, part: Part, settings: Settings, card: Card) -> tuple[list
         for reason, examples in chunk.shown.items():
             card.shown[reason] = (card.shown.get(reason, []) + examples)[:3]
         lengths += [chunk.lengths[position] for position in kept]
-        chunks.append((chunk.path, kept))
+        chunks.append(Kept(chunk.path, kept, copies))
     return chunks, lengths
 
 
@@ -126,13 +133,15 @@ def _chunked(examples: Iterator[tuple[int, object]]) -> Iterator[list]:
 
 def _filters(dataset: Dataset, settings: Settings) -> tuple[Filter, ...]:
     filters = list(dataset.filters)
-    if settings.max_prompt_tokens is not None:
-        if not settings.tokenizer:
-            raise ValueError("--max-prompt-tokens needs --tokenizer: the folder or hub id of the model's tokenizer")
-        filters.append(LengthFilter(settings.tokenizer, 0, settings.max_prompt_tokens, length_tolerance=0))
     if settings.against:
         filters.append(ContaminationFilter(settings.against))
     return tuple(filters)
+
+
+def _longest(dataset: Dataset, settings: Settings) -> int | None:
+    if settings.max_prompt_tokens is not None and not settings.tokenizer:
+        raise ValueError("--max-prompt-tokens needs --tokenizer: the folder or hub id of the model's tokenizer")
+    return (settings.max_prompt_tokens or dataset.max_prompt_tokens) if settings.tokenizer else None
 
 
 def _sample_size(dataset: Dataset, split: str, settings: Settings) -> int | None:
@@ -141,13 +150,14 @@ def _sample_size(dataset: Dataset, split: str, settings: Settings) -> int | None
     return settings.test_sample_size or dataset.test_sample_size
 
 
-def _take(chunks: list[tuple[Path, list[int]]], chosen: set[int] | None) -> list[tuple[Path, list[int]]]:
-    """The positions of each chunk that belong to the sample; `chosen` counts over all of them."""
+def _take(chunks: list[Kept], chosen: set[int] | None) -> list[Kept]:
+    """Only the rows that belong to the sample; `chosen` counts over all chunks."""
     taken, start = [], 0
-    for path, positions in chunks:
-        numbered = enumerate(positions, start)
-        taken.append((path, [position for number, position in numbered if chosen is None or number in chosen]))
-        start += len(positions)
+    for chunk in chunks:
+        numbered = enumerate(chunk.positions, start)
+        positions = [position for number, position in numbered if chosen is None or number in chosen]
+        taken.append(Kept(chunk.path, positions, chunk.copies))
+        start += len(chunk.positions)
     return taken
 
 

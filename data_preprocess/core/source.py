@@ -1,7 +1,9 @@
 """Opens the raw splits of a dataset: on the hub, or in files that the user names."""
 
+import dataclasses
+import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ class Part:
     examples: Iterable[Example]
     origin: str
     chosen: frozenset[int] | None = None  # numbers of the examples that belong to it; None: all
+    repeats: bool = False  # equal prompts are meant
 
     def numbered(self) -> Iterator[tuple[int, Example]]:
         """(number within the raw split, example)."""
@@ -36,13 +39,16 @@ def load(dataset: Dataset, cache_dir: str | None = None) -> tuple[object, object
     return split("train"), split("test")
 
 
-def open_parts(dataset: Dataset, given: tuple[object, object] | None, inputs: Path | None, seed: int) -> list[Part]:
+def open_parts(dataset: Dataset, given: tuple[object, object] | None, inputs: Path | None, seed: int,
+               sizes: Mapping[str, int | None], options: Mapping[str, object]) -> list[Part]:
     """Every file that the dataset makes.
 
     Args:
         given: what `get_datasets` returned.
         inputs: instead, a folder or file with the raw splits.
         seed: of generators and of the choice of a test share.
+        sizes: split -> rows asked for: how many a generator makes; None: its own number.
+        options: of the script; for its generators.
 
     Raises:
         ValueError: an input is missing; the message says which file is looked for.
@@ -53,10 +59,17 @@ def open_parts(dataset: Dataset, given: tuple[object, object] | None, inputs: Pa
         if given is not None:
             opened = given[position]
             opened = opened if isinstance(opened, dict) else {} if opened is None else {dataset.name: opened}
-            parts += [Part(split, name, examples, _origin(sources.get(name))) for name, examples in opened.items()]
+            parts += [
+                Part(split, name, examples, _origin(sources.get(name)), repeats=_repeats(sources.get(name)))
+                for name, examples in opened.items()
+            ]
             continue
         for name, source in sources.items():
-            part = _from_files(dataset, split, name, source, inputs, seed)
+            if isinstance(source, Generated) and not _is_given(dataset, split, name, source, inputs):
+                made = _Made(source, _count(dataset, split, source, sizes), seed, options)
+                parts.append(Part(split, name, made, "generated"))
+                continue
+            part = _from_files(dataset, split, name, source, inputs)
             parts += [part] if part else []
     if not parts:
         raise ValueError(f"{dataset.domain}/{dataset.name}: {inputs} holds none of {', '.join(_expected(dataset))}")
@@ -78,18 +91,33 @@ def _from_hub(dataset: Dataset, source: AnySource, cache_dir: str | None) -> Ite
                                  cache_dir=cache_dir)
 
 
-def _from_files(dataset: Dataset, split: str, name: str, source: AnySource, inputs: Path | None,
-                seed: int) -> Part | None:
-    stem = source.local or (split if name == dataset.name else name)
-    if isinstance(source, Generated) and (inputs is None or not inputs.is_dir() or find(inputs, stem) is None):
-        return Part(split, name, _Made(source, seed), "generated")
+def _is_given(dataset: Dataset, split: str, name: str, source: Generated, inputs: Path | None) -> bool:
+    """Whether the examples were made before, and saved among the inputs."""
+    return inputs is not None and inputs.is_dir() and find(inputs, _stem(dataset, split, name, source)) is not None
+
+
+def _count(dataset: Dataset, split: str, source: Generated, sizes: Mapping[str, int | None]) -> int:
+    """How many examples to make, so that each split that is cut from them gets the rows asked for."""
+    if not dataset.test_share:
+        return sizes[split] or source.count
+    shares = {"train": 1 - dataset.test_share, "test": dataset.test_share}
+    asked = [math.ceil(size / shares[name]) for name, size in sizes.items() if size]
+    return max(asked, default=source.count)
+
+
+def _from_files(dataset: Dataset, split: str, name: str, source: AnySource, inputs: Path | None) -> Part | None:
+    stem = _stem(dataset, split, name, source)
     if inputs is None:
         raise ValueError(f"{dataset.domain}/{dataset.name}: no input; give --input-dir or --input-file")
     path = inputs if inputs.is_file() else find(inputs, stem)
     if path is None or (inputs.is_file() and not _is_main(dataset, split)):
         return None
     reader = getattr(source, "read", None) or read_examples
-    return Part(split, name, _Reread(reader, path), str(path))
+    return Part(split, name, _Reread(reader, path), str(path), repeats=_repeats(source))
+
+
+def _repeats(source: AnySource | None) -> bool:
+    return isinstance(source, Source) and source.repeats
 
 
 def _is_main(dataset: Dataset, split: str) -> bool:
@@ -97,9 +125,13 @@ def _is_main(dataset: Dataset, split: str) -> bool:
     return split == next(split for split in ("train", "test") if dataset.sources(split))
 
 
+def _stem(dataset: Dataset, split: str, name: str, source: AnySource) -> str:
+    return source.local or (split if name == dataset.name else name)
+
+
 def _expected(dataset: Dataset) -> list[str]:
     return [
-        source.local or (split if name == dataset.name else name)
+        _stem(dataset, split, name, source)
         for split in ("train", "test")
         for name, source in dataset.sources(split).items()
     ]
@@ -112,12 +144,13 @@ def _origin(source: AnySource | None) -> str:
 def _share(parts: list[Part], test_share: float, seed: int) -> list[Part]:
     """Cuts the one train split in two, by a draw of `seed`."""
     whole, = parts
+    if isinstance(whole.examples, _Made):  # made once, not for each split
+        whole = dataclasses.replace(whole, examples=list(whole.examples))
     count = sum(1 for _ in whole.examples)
     test = frozenset(random.Random(f"{seed}/test").sample(range(count), round(count * test_share)))
     train = frozenset(range(count)) - test
     return [
-        Part(split, whole.name, whole.examples, whole.origin, chosen)
-        for split, chosen in (("train", train), ("test", test))
+        dataclasses.replace(whole, split=split, chosen=chosen) for split, chosen in (("train", train), ("test", test))
     ]
 
 
@@ -135,7 +168,9 @@ class _Reread:
 @dataclass(frozen=True)
 class _Made:
     source: Generated
+    count: int
     seed: int
+    options: Mapping[str, object]
 
     def __iter__(self) -> Iterator[Example]:
-        return iter(self.source.make(self.source.count, self.seed))
+        return iter(self.source.make(self.count, self.seed, **self.options))

@@ -25,6 +25,7 @@ class Source:
         local: name of the file (without ending) or folder with the examples in `--input-dir`; empty: `train` or `test`.
         read: turns that file or folder into examples, for raw formats other than one example per row.
         download: for people: how to get what is not on the hub.
+        repeats: prompts come several times on purpose, as in a test set for an average over samples; none is dropped.
     """
 
     hub: str = ""
@@ -34,13 +35,19 @@ class Source:
     local: str = ""
     read: Reader | None = None
     download: str = ""
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
 class Generated:
-    """Examples that are made, not read: `make(count, seed)` yields them."""
+    """Examples that are made, not read.
 
-    make: Callable[[int, int], Iterable[Example]]
+    Attributes:
+        make: `make(count, seed, **options)` yields them; `options` are the script's own, as `make_map_fn` gets them.
+        count: how many, unless a sample size says so.
+    """
+
+    make: Callable[..., Iterable[Example]]
     count: int
     local: str = ""
 
@@ -59,8 +66,10 @@ class Dataset:
         data_source: of the rows; empty: `<domain>__<name>`.
         ability: the rows' `ability`; empty: the domain.
         filters: applied to every row, in order.
+        max_prompt_tokens: longer prompts are dropped where `--tokenizer` is given; `--max-prompt-tokens` overrides it.
         train_sample_size, test_sample_size: rows kept unless the flags say otherwise; None: all.
-        options: flags of this script and their defaults, passed to its `make_map_fn` by keyword.
+        options: flags of this script and their defaults, passed to its `make_map_fn` and generators by
+            keyword.
         licence, origin, size: for the table of datasets: licence as its card states it, where it comes from, how many
             raw rows it has.
     """
@@ -73,6 +82,7 @@ class Dataset:
     data_source: str = ""
     ability: str = ""
     filters: tuple[Filter, ...] = ()
+    max_prompt_tokens: int | None = None
     train_sample_size: int | None = None
     test_sample_size: int | None = None
     options: Mapping[str, object] = field(default_factory=dict)

@@ -4,9 +4,6 @@ from data_preprocess.core.filters.base import Filter
 from data_preprocess.core.filters.contamination import ContaminationFilter
 from data_preprocess.core.filters.content import AnswerTypeFilter, ImageFilter
 from data_preprocess.core.filters.duplicates import Duplicates
-from data_preprocess.core.filters.length import LengthFilter
 from data_preprocess.core.filters.reference import ReferenceFilter
 
-__all__ = [
-    "AnswerTypeFilter", "ContaminationFilter", "Duplicates", "Filter", "ImageFilter", "LengthFilter", "ReferenceFilter"
-]
+__all__ = ["AnswerTypeFilter", "ContaminationFilter", "Duplicates", "Filter", "ImageFilter", "ReferenceFilter"]

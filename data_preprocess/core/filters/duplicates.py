@@ -3,6 +3,7 @@
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 
 Row = dict[str, object]
 MODES = ("exact", "normalized", "off")
@@ -10,7 +11,7 @@ _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
 class Duplicates:
-    """Remembers prompts (16 bytes each) and tells those seen before.
+    """Remembers prompts (16 bytes each) and counts them.
 
     Args:
         mode: "exact", "normalized" (letters and digits only, in lower case) or "off".
@@ -20,19 +21,16 @@ class Duplicates:
         if mode not in MODES:
             raise ValueError(f"--dedupe {mode}: take one of {', '.join(MODES)}")
         self.mode = mode
-        self._seen: set[bytes] = set()
+        self._seen: Counter[bytes] = Counter()
 
     @property
     def reason(self) -> str:
         return f"duplicate prompt ({self.mode})"
 
-    def is_new(self, key: bytes) -> bool:
-        """Whether a key of `prompt_key` comes for the first time."""
-        if self.mode == "off":
-            return True
-        before = len(self._seen)
-        self._seen.add(key)
-        return len(self._seen) > before
+    def copies_before(self, key: bytes) -> int:
+        """How often a key of `prompt_key` came before."""
+        self._seen[key] += 1
+        return self._seen[key] - 1
 
 
 def prompt_key(row: Row, mode: str) -> bytes:
