@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 code="verl reward_score scripts bench tests setup.py"
-bash scripts/install.sh math cpu dev
+bash scripts/install.sh math cpu data dev
 source .venv/bin/activate
 # shellcheck disable=SC2086
 yapf --diff --parallel --recursive $code || { echo "yapf: run yapf -i -r on these files" >&2; exit 1; }
