@@ -4,13 +4,32 @@
 the user's own function, in processes that can be killed.
 """
 
-from reward_score import gsm8k, math, reasoning_gym  # each file registers its tasks
+# Each of these registers what it scores.
+from reward_score import (
+    arcagi,
+    geo3k,
+    gpqa,
+    graph_dataset,
+    gsm8k,
+    ifbench,
+    ifeval,
+    livebench,
+    math,
+    math_dapo,
+    puzzles_dataset,
+    reasoning_gym,
+    search_r1_like_qa_em,
+    supergpqa,
+    tablereason,
+    zebra_puzzle,
+)
 from reward_score.registry import known_patterns, register_reward, resolve
 from reward_score.result import normalize_result
 
 __all__ = [
-    "default_compute_score", "gsm8k", "known_patterns", "math", "normalize_result", "reasoning_gym", "register_reward",
-    "resolve"
+    "arcagi", "default_compute_score", "geo3k", "gpqa", "graph_dataset", "gsm8k", "ifbench", "ifeval", "known_patterns",
+    "livebench", "math", "math_dapo", "normalize_result", "puzzles_dataset", "reasoning_gym", "register_reward",
+    "resolve", "search_r1_like_qa_em", "supergpqa", "tablereason", "zebra_puzzle"
 ]
 
 

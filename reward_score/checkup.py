@@ -11,6 +11,7 @@ from reward_score.registry import Reward, resolve
 from reward_score.rows import BLOCK, Row
 
 THREADS = 8
+BAD_ROW = (ValueError, TypeError, KeyError, AttributeError)  # what functions raise for a truth of another kind
 
 # What scores nothing anywhere, whatever the row; each once fooled, hung or crashed a reward function somewhere.
 NONSENSE = {
@@ -108,7 +109,7 @@ class Checkup:
                 continue
             try:
                 answer = reward.reference_answer(row.ground_truth, row.extra_info)
-            except (ValueError, TypeError, KeyError) as error:
+            except BAD_ROW as error:
                 self.reports[row.data_source].add("truth cannot be written as an answer", row, repr(error))
                 continue
             if answer is not None:
@@ -140,7 +141,7 @@ class Checkup:
             report.probed_rows += 1
             names = ["empty answer", "unclosed thinking"] if reward.open_ended else list(NONSENSE)
             yield from (_Probe(row, name, NONSENSE[name]) for name in names)
-            near_misses = reward.near_misses(row.ground_truth, row.extra_info) if reward.near_misses else []
+            near_misses = _near_misses(row, reward)
             yield from (_Probe(row, f"near miss {answer[:60]!r}", answer) for answer in near_misses)
             report.probes += len(names) + len(near_misses)
 
@@ -152,6 +153,14 @@ class Checkup:
                 report.add("a wrong answer scores", probe.row, f"{probe.name}: {_describe(result)}")
             elif result.status in ("error", "timeout", "crash"):
                 report.add(f"a wrong answer ends in {result.status}", probe.row, f"{probe.name}: {result.error}")
+
+
+def _near_misses(row: Row, reward: Reward) -> list[str]:
+    """None for an ill truth, which `_references` has told already."""
+    try:
+        return reward.near_misses(row.ground_truth, row.extra_info) if reward.near_misses else []
+    except BAD_ROW:
+        return []
 
 
 def _score_here(probe: _Probe) -> tuple[float, float]:

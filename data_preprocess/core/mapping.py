@@ -23,6 +23,7 @@ class Job:
 
     Attributes:
         script: file whose `make_map_fn` each worker calls.
+        filters: beyond those of the script's DATASET.
         tokenizer: to measure prompts in tokens; empty: in characters.
         longest: tokens beyond which a prompt is dropped; None: none is.
         dedupe: mode of the keys returned.
@@ -77,7 +78,7 @@ def process_chunk(job: Job, number: int, examples: Sequence[tuple[int, Example]]
     """
     chunk = Chunk(job.folder / f"{number:08}.arrow", read=len(examples))
     rows = list(_mapped(job, examples, chunk))
-    for keep in job.filters:
+    for keep in (*load_script(job.script).DATASET.filters, *job.filters):
         rows = _kept(rows, keep.check(rows), keep.reason, chunk)
     lengths = prompt_lengths(job.tokenizer, rows)
     if job.longest is not None:

@@ -67,8 +67,8 @@ def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder
     job = Job(script, f"{dataset.domain}/{part.name}", part.split, data_source, {
         **dataset.options,
         **settings.options
-    }, _filters(dataset, settings), settings.tokenizer, _longest(dataset, settings),
-              "off" if part.repeats else settings.dedupe, folder)
+    }, _filters(settings), settings.tokenizer, _longest(dataset, settings), "off" if part.repeats else settings.dedupe,
+              folder)
     card = Card(job.name, part.split, part.origin, _command(), unit="tokens" if settings.tokenizer else "characters")
     chunks, lengths = _collect(job, part, settings, card)
     if not card.kept:
@@ -76,7 +76,8 @@ def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder
     size = _sample_size(dataset, part.split, settings)
     chosen = choose(card.kept, size, settings.seed, f"{part.split}/{part.name}")
     card.written = card.kept if chosen is None else len(chosen)
-    path = settings.data_dir / part.split / f"{add_suffix(f'{dataset.domain}__{part.name}', card.written)}.parquet"
+    name = f"{dataset.domain}__{part.name}{dataset.suffix(part.split, job.options)}"
+    path = settings.data_dir / part.split / f"{add_suffix(name, card.written)}.parquet"
     card.file, card.lengths, card.sources = str(path), histogram(lengths), {data_source: card.written}
     card.sha256 = write_parquet(path, _take(chunks, chosen))
     card.save()
@@ -131,11 +132,8 @@ def _chunked(examples: Iterator[tuple[int, object]]) -> Iterator[list]:
         yield chunk
 
 
-def _filters(dataset: Dataset, settings: Settings) -> tuple[Filter, ...]:
-    filters = list(dataset.filters)
-    if settings.against:
-        filters.append(ContaminationFilter(settings.against))
-    return tuple(filters)
+def _filters(settings: Settings) -> tuple[Filter, ...]:
+    return (ContaminationFilter(settings.against),) if settings.against else ()
 
 
 def _longest(dataset: Dataset, settings: Settings) -> int | None:

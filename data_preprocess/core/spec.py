@@ -70,6 +70,7 @@ class Dataset:
         train_sample_size, test_sample_size: rows kept unless the flags say otherwise; None: all.
         options: flags of this script and their defaults, passed to its `make_map_fn` and generators by
             keyword.
+        suffix: `suffix(split, options)` is appended to the name in the file name, where options make several datasets.
         licence, origin, size: for the table of datasets: licence as its card states it, where it comes from, how many
             raw rows it has.
     """
@@ -86,6 +87,7 @@ class Dataset:
     train_sample_size: int | None = None
     test_sample_size: int | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    suffix: Callable[[str, Mapping[str, object]], str] = lambda split, options: ""
     licence: str = "not stated"
     origin: str = ""
     size: str = ""

@@ -4,7 +4,8 @@
 
 - `good`: compares truth and answer as casefolded letters and digits, and says so in general-verifier's way;
 - `echo`, `echo_prompt`: repeats the student's text, or the whole prompt, and says nothing of its own;
-- `slow`, `hang`, `drip`: good after `delay` seconds; silent for 60 s; one space every 50 ms without end;
+- `slow`, `hang`: good after `delay` seconds; silent for 60 s;
+- `drip`, `drip_head`: one byte of the body, or of a header, every 50 ms without end;
 - `500`, `429`, `302`, ...: that status, 429 with `Retry-After: 1`, 302 to `/elsewhere`;
 - `leak`: a status 400 that repeats the `Authorization` it got;
 - `garbage`, `babble`, `huge`, `cut`: no JSON; no verdict; 10 MB; a connection closed without a reply;
@@ -100,9 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif behaviour == "hang":
             self.server.stopped.wait(60)
-        elif behaviour == "drip":
-            self.send_response(200)
-            self.end_headers()
+        elif behaviour.startswith("drip"):
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nX: " + b"\r\n\r\n" * (behaviour == "drip"))
             while not self.server.stopped.wait(0.05):
                 self.wfile.write(b" ")
         elif behaviour == "garbage":
