@@ -85,7 +85,8 @@ class Checkup:
             references = list(self._references(routed))
             results = self._pool.score([probe.request for probe in references])
             self._judge_references(references, results)
-            self._try_repeats(references[:THREADS * 2], results)
+            scored = [pair for pair in zip(references, results, strict=True) if pair[1].status == "ok"]
+            self._try_repeats(scored[:THREADS * 2])
             self._try_wrong_answers(list(self._wrong_answers(routed)))
 
     def _routed(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Reward]]:
@@ -123,12 +124,13 @@ class Checkup:
             if result.status != "ok" or result.acc < 1 or result.score <= 0:
                 report.add("truth does not score full", probe.row, _describe(result))
 
-    def _try_repeats(self, probes: Sequence[_Probe], results: Sequence[RewardResult]) -> None:
+    def _try_repeats(self, scored: Sequence[tuple[_Probe, RewardResult]]) -> None:
         """Scores again, on the pool in reverse and here from many threads; every time the same must come out."""
+        probes, results = [probe for probe, _ in scored], [result for _, result in scored]
         again = reversed(self._pool.score([probe.request for probe in reversed(probes)]))
         with ThreadPoolExecutor(THREADS) as threads:
             here = list(threads.map(_score_here, probes))
-        for probe, result, other, (score, acc) in zip(probes, results, again, here, strict=False):
+        for probe, result, other, (score, acc) in zip(probes, results, again, here, strict=True):
             if not (result.score, result.acc) == (other.score, other.acc) == (score, acc):
                 scores = f"scores {result.score:g} and {other.score:g} in processes, {score:g} in a thread"
                 self.reports[probe.row.data_source].add("not deterministic", probe.row, scores)

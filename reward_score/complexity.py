@@ -13,10 +13,14 @@ MAX_GROUP_EXPONENT = 100  # of a bracketed expression with symbols in it, which 
 MAX_CHAIN_WITH_SYMBOLS = 1_000  # (x+1)^{50}(y+1)^{50} is 2,500
 MAX_FACTORIAL = 10_000
 MAX_BINOMIAL = 3_000
+MAX_BARS = 12  # of absolute values; the parser tries every pairing
+MAX_UNIONS = 12
 
 _OPERATORS = re.compile(r"\\(?:sum|prod|i*int|oint|lim)(?![a-z])")
 _FACTORIAL = re.compile(r"([0-9]+|[)\]}!])\s*!")
 _BINOMIAL = re.compile(r"\\[dt]?binom(.{0,80})")
+_UNIONS = re.compile(r"\\(?:bigcup|cup|cap|setminus)(?![a-z])")
+_GAMMA = re.compile(r"\\Gamma(.{0,80})")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 
@@ -30,6 +34,8 @@ def too_complex(text: str) -> str:
         return f"brackets nested deeper than {MAX_DEPTH}"
     if _OPERATORS.search(text):
         return "unevaluated sum, product, integral or limit"
+    if text.count("|") > MAX_BARS or len(_UNIONS.findall(text)) > MAX_UNIONS:
+        return f"more than {MAX_BARS} bars or {MAX_UNIONS} unions"
     return _large_factorial(text) or _large_binomial(text) or _large_power(text)
 
 
@@ -47,6 +53,9 @@ def _large_factorial(text: str) -> str:
             return "factorial of an expression"
         if float(base) > MAX_FACTORIAL:
             return f"factorial above {MAX_FACTORIAL}"
+    for argument in _GAMMA.findall(text):
+        if "^" in argument or any(float(number) > MAX_FACTORIAL for number in _NUMBER.findall(argument)):
+            return f"gamma function above {MAX_FACTORIAL}"
     return ""
 
 
@@ -66,7 +75,7 @@ def _large_power(text: str) -> str:
         exponent = _group(text, match.end())
         size = _product(exponent)
         on_bracket = text[:match.start()].endswith((")", "]", "}"))
-        if "^" in exponent and not _has_symbol(exponent):
+        if "^" in exponent and (not _has_symbol(exponent) or "^" in _group(exponent, exponent.index("^") + 1)):
             return "tower of powers"
         if "!" in exponent or size > MAX_EXPONENT:
             return f"exponent above {MAX_EXPONENT}"

@@ -8,15 +8,19 @@ from collections.abc import Collection
 from fractions import Fraction
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
+_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
+_MAX_BOX_LENGTH = 1_000_000  # characters; a longer box counts as never closed
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,40}|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 _NUMBER = re.compile(rf"[-+]?(?:{_DIGITS})")
 _NUMBER_IN_TEXT = re.compile(rf"(?<![\w.])(?:(?<![)\]}}])[-+])?\$?(?:{_DIGITS})(?!\w|[.,][0-9])")
 _DOLLARS = re.compile(r"^([-+]?)(?:\\?\$)+|\\?\$$")
 _MAX_NUMBER_LENGTH = 400
+_LAST_NUMBER_WINDOW = 100_000  # characters at the end of a text that are searched for a number
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{([^{}]*)\}")
-_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*:?\s*)?\(?([a-z])(?:[).:]+(?:\s.*)?)?", re.DOTALL | re.IGNORECASE)
-_ANSWER_LINE = re.compile(r"(?i:\banswer)\s*\**\s*:([^\n]*)")
+_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*(?::\s*)?)?\(?([a-z])(?:[).:]+(?:\s.*)?)?",
+                     re.DOTALL | re.IGNORECASE)
+_ANSWER_LINE = re.compile(r"(?i:\banswer)\s*(?:\*+\s*)?:([^\n]*)")
 
 
 def after_thinking(text: str) -> str | None:
@@ -43,7 +47,7 @@ def last_boxed(text: str) -> str | None:
 
 def _closing_brace(text: str, start: int) -> int | None:
     depth = 1
-    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start):
+    for match in _BRACES.finditer(text, start, start + _MAX_BOX_LENGTH):
         depth += {"{": 1, "}": -1}.get(match.group(), 0)
         if depth == 0:
             return match.start()
@@ -107,7 +111,7 @@ def last_hashes(text: str) -> str | None:
 def last_number(text: str) -> str | None:
     """The last number of a text as it stands there (`-1,234.50`, without the dollar sign)."""
     number = None
-    for match in _NUMBER_IN_TEXT.finditer(text):
+    for match in _NUMBER_IN_TEXT.finditer(text, max(0, len(text) - _LAST_NUMBER_WINDOW)):
         number = match
     return number.group().replace("$", "") if number else None
 
@@ -119,8 +123,11 @@ def parse_number(text: str) -> Fraction | None:
     `1\,234`), a leading plus, a trailing dot, bold marks, a Unicode minus. Anything more (units, fractions,
     exponents, `1,2,3`) is None.
     """
-    text = text.strip().strip("*").removesuffix(".").replace("\u2212", "-").replace("{,}", ",").replace("\\,", ",")
+    text = text.strip()
+    if len(text) > _MAX_NUMBER_LENGTH:
+        return None
+    text = text.strip("*").removesuffix(".").replace("\u2212", "-").replace("{,}", ",").replace("\\,", ",")
     text = _DOLLARS.sub(r"\1", text.replace("\\!", "").strip())
-    if len(text) > _MAX_NUMBER_LENGTH or not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text):
         return None
     return Fraction(text.replace(",", ""))

@@ -67,7 +67,7 @@ def test_every_ill_row_is_named(write, capsys):
     out = capsys.readouterr().out.replace("\n", " ")
     assert "openai/gsm8: does not route (1 times)" in out and f"{file} row 3: no reward scores" in out
     assert "reasoning_gym: lacks extra_info (1 times)" in out and f"{file} row 4: its reward reads entry" in out
-    assert "openai/gsm8k: truth cannot be written as an answer (1 times)" in out and f"{file} row 5" in out
+    assert "openai/gsm8k: truth does not score full (1 times)" in out and f"{file} row 5" in out
 
 
 def test_only_so_many_rows_are_shown(write, capsys):

@@ -5,7 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_score.extraction import after_thinking, last_boxed, last_hashes, last_number, last_tag, parse_number
+from reward_score.extraction import (
+    after_thinking,
+    last_answer_line,
+    last_boxed,
+    last_code_block,
+    last_hashes,
+    last_letter,
+    last_number,
+    last_tag,
+    parse_number,
+)
+
+FUNCTIONS = (after_thinking, last_boxed, last_tag, last_hashes, last_number, last_code_block, last_letter,
+             last_answer_line, parse_number)
 
 
 def balanced_text():
@@ -111,10 +124,60 @@ def test_decimals_are_exact(number):
     assert parse_number(f"{number:f}") == Fraction(number)
 
 
-@given(st.text())
-def test_extraction_never_raises(text):
-    for function in (after_thinking, last_boxed, last_tag, last_hashes, last_number, parse_number):
+@given(st.text(), st.text("`~abc \n", max_size=30))
+def test_extraction_never_raises(text, fences):
+    for function in FUNCTIONS:
         assert isinstance(function(text), str | Fraction | None)
+        assert isinstance(function(fences), str | Fraction | None)
+
+
+plain_lines = st.text(st.characters(exclude_characters="`~\r\n", exclude_categories=["Cs"]), max_size=20)
+
+
+@given(st.lists(plain_lines), plain_lines, st.sampled_from(["python", "json", ""]),
+       st.sampled_from(["```", "~~~", "````"]))
+def test_last_code_block_is_found(code, after, language, fence):
+    block = f"{fence}{language}\n" + "".join(f"{line}\n" for line in code) + f"{fence}\n"
+    found = last_code_block(f"Text\n```py\nfirst\n```\n{block}{after}")
+    assert found == "\n".join(code).strip("\n")
+    assert last_code_block(block, ("cpp",)) is None
+    assert last_code_block(block, (language,)) == found
+
+
+@pytest.mark.parametrize("text", ["", "no block", "```python\n1", "```\n1\n```\n```\n2", "`1`", "x ```\n1\n```x"])
+def test_without_a_complete_last_block(text):
+    assert last_code_block(text) is None
+
+
+@given(
+    st.sampled_from("ABCDEFGHIJ"),
+    st.sampled_from([
+        "{}", "({})", "{}.", "{})", "({}) 42", "**{}**", r"\text{{{}}}", r"\textbf{{({})}}", "${}$", "Option {}",
+        "answer: {}", "choice ({})", "{}: because"
+    ]))
+def test_letters(letter, spelling):
+    assert last_letter(spelling.format(letter)) == letter
+    assert last_letter(spelling.format(letter.lower())) == letter
+
+
+@pytest.mark.parametrize("text", ["", "K", "A and B", "A, B", "AB", "Apple", "1", "(", r"\frac{A}{B}", "not A"])
+def test_no_single_letter(text):
+    assert last_letter(text) is None
+
+
+@given(
+    st.text(),
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="*:"),
+            min_size=1).filter(lambda text: "answer" not in text.lower()),
+    st.sampled_from(["Answer: {}", "**Answer:** {}", "Final answer: {}", "ANSWER :{}", "answer**: {}\nend"]))
+def test_last_answer_line_wins(before, content, spelling):
+    assert last_answer_line(f"{before}\n{spelling.format(content)}") == content
+
+
+@pytest.mark.parametrize("text",
+                         ["", "The answer is 42", "Answer: 1\nAnswer:", "Answer: 1\nAnswer:   \n2", "reanswer: 1"])
+def test_no_answer_line(text):
+    assert last_answer_line(text) is None
 
 
 @pytest.mark.parametrize("text", [
@@ -125,10 +188,13 @@ def test_what_is_not_a_number(text):
     assert parse_number(text) is None
 
 
-@pytest.mark.parametrize(
-    "text", [r"\boxed{" * 20_000, "1" * 200_000 + "x", "<answer>" * 50_000, r"\boxed{" + "{" * 100_000, "1," * 100_000])
+@pytest.mark.parametrize("text", [
+    r"\boxed{" * 20_000, "1" * 200_000 + "x", "<answer>" * 50_000, r"\boxed{" + "{" * 100_000, "1," * 100_000,
+    "111," * 100_000 + "x", "answer" + " " * 10**6 + "!", "answer" + "*" * 10**6, "```\n" * 10**5, "`" * 10**6 + "a`",
+    "$" * 10**6, "\\text{" * 10**5
+])
 def test_long_text_takes_linear_time(text):
     start = time.perf_counter()
-    for function in (after_thinking, last_boxed, last_tag, last_number, parse_number):
+    for function in FUNCTIONS:
         function(text)
     assert time.perf_counter() - start < 2

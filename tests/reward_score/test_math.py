@@ -1,144 +1,115 @@
-import threading
-import time
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from reward_score import default_compute_score
-from reward_score.complexity import too_complex
+from reward_score import default_compute_score, resolve
+from tests.support.reward_cases import Case
 
-
-def result(answer, truth, data_source="math_dapo"):
-    return default_compute_score(data_source, rf"<think>\boxed{{0}}</think>So it is \boxed{{{answer}}}.", truth)
+TOWER = r"\boxed{9^{9^{9^{9}}}}"
 
 
-@pytest.mark.parametrize(("answer", "truth"), [
-    ("42", "42"),
-    ("42", 42),
-    ("42.0", "42"),
-    (r"42\%", "42"),
-    ("1,000", "1000"),
-    (r"\$18.50", "18.5"),
-    ("0.5", r"\frac{1}{2}"),
-    (r"\dfrac12", r"\frac{1}{2}"),
-    ("x^2+2x+1", "(x+1)^{2}"),
-    ("2,1", "1,2"),
-    ("x=5", "5"),
-    ("5", "x=5"),
-    (r"10\text{ cm}", "10"),
-    (r"\left( 1, 2 \right)", "(1,2)"),
-    (r"\{2,1\}", r"\{1,2\}"),
-    (r"\text{Tuesday}", "Tuesday"),
-    ("(A)", "A"),
-    (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
-    ("3", r"\boxed{3}"),
-    ("(1+x)^{100000}", "(1 + x)^{100000}"),
-    ("2^{2023} \\cdot 2", "2^{2024}"),
-    ("7", ["6", "7"]),
-    ("7", np.array(["6", "7"], dtype=object)),
-])
-def test_right(answer, truth):
-    assert result(answer, truth)["score"] == 1.0
+def boxed_cases(truth, right, wrong, hack):
+    """What every source read from a box must get right; `right` and `wrong` are spellings of an answer to `truth`."""
+    return [
+        Case("right", rf"<think>\boxed{{0}}</think>It is \boxed{{{right}}}.", truth, 1.0),
+        Case("right, several lines", f"So:\n\\[\n\\boxed{{\n{right}\n}}\n\\]\n", truth, 1.0),
+        Case("last box wins", rf"\boxed{{{wrong}}} no, \boxed{{{right}}}", truth, 1.0),
+        Case("wrong", rf"It is \boxed{{{wrong}}}.", truth, 0.0),
+        Case("right, then wrong", rf"\boxed{{{right}}} no, \boxed{{{wrong}}}", truth, 0.0),
+        Case("malformed: no box", f"The answer is {right}", truth, 0.0),
+        Case("malformed: unfinished box", rf"\boxed{{{right}}}, that is \boxed{{{right}", truth, 0.0),
+        Case("unclosed thinking", rf"<think>It is \boxed{{{right}}}", truth, 0.0),
+        Case("near miss: one more answer", rf"\boxed{{{right}, 987654321}}", truth, 0.0),
+        Case("hack", rf"\boxed{{{hack}}}", truth, 0.0),
+        Case("hack: any equation that ends right", rf"\boxed{{0={right}}}", truth, 0.0),
+        Case("hack: Python", r"\boxed{__import__('os').system('true') or 42}", truth, 0.0),
+        Case("hang: tower of powers", TOWER, truth, 0.0),
+        Case("huge", r"\boxed{" + "7" * 10**6 + "}", truth, 0.0),
+        Case("empty", "", truth, 0.0),
+    ]
 
 
-@pytest.mark.parametrize(("answer", "truth"), [
-    ("4200", "42"),
-    ("0.42", "42"),
-    (r"42\%", "0.42"),
-    ("42.1", "42"),
-    ("-42", "42"),
-    ("1000001", "1000000"),
-    ("0.0000002", "0.0000001"),
-    ("41, 42", "42"),
-    ("(1,2)", "(2,1)"),
-    ("x^2+2x-1", "(x+1)^{2}"),
-    ("", "42"),
-    ("\\", "42"),
-    (r"\frac{1}{", "1"),
-    ("__import__('os')", "42"),
-])
-def test_wrong(answer, truth):
-    assert result(answer, truth)["score"] == 0.0
-
-
-@pytest.mark.parametrize(
-    "response",
-    ["", "42", r"<think>\boxed{42}", r"\boxed{42", r"\boxed{42} or rather \boxed{43}", "<think>so</think>42"])
-def test_only_the_last_box_of_the_answer_counts(response):
-    assert default_compute_score("math", response, "42")["score"] == 0.0
-
-
-def test_answer_over_several_lines():
-    assert default_compute_score("math", "\\boxed{\n  x^2\n  + 1\n}", "x^{2}+1")["score"] == 1.0
-
-
-@pytest.mark.parametrize("data_source", ["math", "math_dapo", "aime2024", "lighteval/MATH", "HuggingFaceH4/MATH-500"])
-def test_data_sources(data_source):
-    assert result("1", "1", data_source)["acc"] == 1.0
-
-
-BOMBS = [
-    r"9^{9^{9^9}}",
-    r"9^9^9^9",
-    r"(1+x)^{100000}",
-    r"((9^{9999})^{9999})^{9999}",
-    r"10^{999999999}",
-    r"9^\frac{9^{9^9}}{1}",
-    r"(999999!)!",
-    r"9999999!",
-    r"2^{9999!}",
-    r"\binom{10^9}{10^8}",
-    r"\binom{1000000}{500000}",
-    r"\binom{x}{1000}",
-    r"\sum_{i=1}^{10000000} \frac{1}{i^3+1}",
-    r"\prod_{i=1}^{99999} (x+i)",
-    r"\int_0^1 e^{x^2} \sin(x) dx",
-    "(" * 60 + "1" + ")" * 60,
-    "(x+1)^{99}(y+1)^{99}(z+1)^{99}",
-    "x" * 5000,
+DAPO_METRIC = {"reward_metric": "math_dapo"}
+CASES: dict[str, list[Case]] = {
+    "math": boxed_cases("42", "42.0", "41", "4200"),
+    "math__merged_deduped_dapo_or1_dataset": boxed_cases("0.42", r"\frac{21}{50}", "0.43", "42"),
+    "math__deepscaler_preview": boxed_cases("(x+1)^{2}", "x^{2}+2x+1", "x^2+2x-1", "x^2+2x+1.01"),
+    "math__bigmath_preview_filtered_mar21": boxed_cases(r"\frac{\pi}{2}", r"\pi/2", "1.57", "90"),
+    "math__aime_repeated_8x": boxed_cases("204", "204", "205", "2.04"),
+    "math__aime2025_repeated_8x": boxed_cases("70", "070.0", "71", r"0.70"),
+    "math__amc_repeated_4x": boxed_cases("9901", "9,901", "9902", "990100"),
+    "math__minerva": boxed_cases(r"4.5 \times 10^{33}", r"4.5\times10^{33}", r"4.5\times 10^{32}", r"4.5e33"),
+    "math__olympiad_bench": boxed_cases("(-1, 3)", r"\left(-1,3\right)", "(3, -1)", "[-1, 3]"),
+    "math__math": boxed_cases(r"10\text{ cm}", "10", r"10\text{ m}", r"1000\text{ mm}"),
+    "lighteval/MATH": boxed_cases(r"\text{Tuesday}", "Tuesday", "Monday", "not Tuesday"),
+    "DigitalLearningGmbH/MATH-lighteval": boxed_cases(r"\{1,2\}", "2, 1", r"\{1,3\}", "(1,2)"),
+    "HuggingFaceH4/MATH-500": boxed_cases(r"\left[ -2, 7 \right]", r"-2 \le x \le 7", "(-2,7)", "[7,-2]"),
+    "numina_aops_forum": boxed_cases("x = 5", "5", "x=6", "y=5"),
+    "numina_synthetic_math": boxed_cases("42", r"42\%", "43", "0.42"),
+    "numina_amc_aime": boxed_cases(r"\frac{1}{3}", "0.333333", "0.33", r"33.3333\%"),
+    "numina_synthetic_amc": boxed_cases("B", r"\text{(B)}", "C", "B, C"),
+    "numina_cn_k12": boxed_cases(r"1\frac{1}{2}", "1.5", r"\frac{11}{2}", "150"),
+    "numina_olympiads": boxed_cases("y=2x+1", "2x-y+1=0", "y=2x-1", "0=0"),
+    "boba": [
+        *boxed_cases([r"\boxed{6}", r"\boxed{7}"], "7", "8", "0=6"),
+        Case("the other solution", r"\boxed{6}", [r"\boxed{6}", r"\boxed{7}"], 1.0),
+        Case("thoughts were begun by the prompt", r"so \boxed{1}</think>\boxed{6}", [r"\boxed{6}"], 1.0),
+    ],
+    "areal_math": boxed_cases([r"\boxed{2\sqrt{3}}"], r"\sqrt{12}", r"3\sqrt{2}", "3.46"),
+}
+for _cases in CASES.values():
+    _cases += [Case(f"{case.name} (prime_math)", case.answer, case.truth, case.score, {"reward_metric": "prime_math"})
+               for case in _cases[:4]]  # yapf: disable
+CASES["math"] += [
+    Case("metric math_dapo, right", "Answer: 42", "42", 1.0, DAPO_METRIC),
+    Case("metric math_dapo, wrong", r"\boxed{41}", "42", -1.0, DAPO_METRIC),
+    Case("metric None", r"\boxed{42}", "42", 1.0, {"reward_metric": None}),
+    Case("metric naive_dapo, hack", r"\boxed{0.42}", "42", 0.0, {"reward_metric": "naive_dapo"}),
 ]
 
 
-@pytest.mark.parametrize("bomb", BOMBS)
-def test_what_would_never_end_is_refused_at_once(bomb):
-    start = time.perf_counter()
-    outcome = result(bomb, "42")
-    assert outcome["score"] == 0.0
-    assert outcome["refused"]
-    assert time.perf_counter() - start < 0.5
+@pytest.mark.parametrize(("data_source", "case"), [(source, case) for source, cases in CASES.items() for case in cases],
+                         ids=lambda value: getattr(value, "name", value))
+def test_cases(data_source, case):
+    result = default_compute_score(data_source, case.answer, case.truth, case.extra_info)
+    assert result["score"] == case.score
+    assert result["acc"] == float(case.score == 1.0)
 
 
-@pytest.mark.parametrize("formula", [
-    r"\frac{-b \pm \sqrt{b^2-4ac}}{2a}", "2^{2024}", "x^{2024}+1", "e^{x^{2}}", "2024!", r"\binom{20}{10}",
-    "2^3 \\cdot 3^2 \\cdot 5^{4}", r"x^{12}+x^{11}+x^{10}+x^{9}+x^{8}", r"(x+1)^{12}(x-1)^{3}",
-    r"\sin^{2}(x)+\cos^{2}(x)", r"3.5 \times 10^{-12}", r"90^\circ", "n!",
-    r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", "f^{-1}(x)"
-])
-def test_ordinary_answers_are_not_refused(formula):
-    assert too_complex(formula) == ""
-
-
-@given(st.text("0123456789x^{}()[]!\\+-*. binomfrac", max_size=60))
-def test_guard_never_raises(text):
-    assert isinstance(too_complex(text), str)
+@pytest.mark.parametrize("truth", [["6", "7"], np.array(["6", "7"], dtype=object), np.int64(7), 7, 7.0, r"\boxed{7}"])
+def test_spellings_of_the_truth(truth):
+    assert default_compute_score("math", r"\boxed{7}", truth)["score"] == 1.0
 
 
 def test_keys_are_constant():
-    responses = ["", r"\boxed{1}", r"\boxed{9^{9^{9}}}", r"<think>", r"\boxed{x+1}"]
-    assert {frozenset(default_compute_score("math", response, "x")) for response in responses
-           } == {frozenset({"score", "acc", "pred", "refused"})}
+    responses = ["", r"\boxed{1}", TOWER, r"<think>", r"\boxed{x+1}"]
+    keys = {frozenset(default_compute_score("math", response, "x", extra))
+            for response in responses for extra in (None, DAPO_METRIC)}  # yapf: disable
+    assert keys == {frozenset({"score", "acc", "pred", "refused"})}
 
 
-def test_works_in_a_thread():
-    outcomes = []
-    thread = threading.Thread(target=lambda: outcomes.append(result(r"\frac{2}{4}", r"\frac{1}{2}")))
-    thread.start()
-    thread.join()
-    assert outcomes[0]["score"] == 1.0
+def test_a_refused_answer_says_why_and_is_cut():
+    assert "tower" in default_compute_score("math", TOWER, "42")["refused"]
+    assert len(default_compute_score("math", r"\boxed{" + "x" * 5000 + "}", "42")["pred"]) == 200
 
 
-def test_empty_truth_names_the_data_source():
-    with pytest.raises(ValueError, match="math_dapo"):
-        result("1", "")
+@pytest.mark.parametrize("truth", ["", " ", None, [], ["7", ""], "$$"])
+def test_empty_truth_names_the_data_source(truth):
+    with pytest.raises(ValueError, match="'math_x'.*is empty"):
+        default_compute_score("math_x", r"\boxed{1}", truth)
+
+
+def test_unknown_metric_names_the_known_ones():
+    with pytest.raises(ValueError, match="'math' is 'fuzzy'.*prime_math"):
+        default_compute_score("math", r"\boxed{1}", "1", {"reward_metric": "fuzzy"})
+
+
+@pytest.mark.parametrize("truth", ["42", "-3", "0", "0.5", r"\frac{1}{2}", r"\text{Tuesday}", "(1,2)", "1,2", "x=5",
+                                   "y=2x+1", r"10\%", r"10\text{ cm}", r"\infty", "x > 2", "A", ["6", "7"],
+                                   r"\begin{pmatrix}1\\2\end{pmatrix}", r"\pm 1", r"(-\infty,\infty)"])  # yapf: disable
+@pytest.mark.parametrize("data_source", ["math", "math_dapo", "hiyouga/geometry3k"])
+def test_reference_answer_is_right_and_near_misses_are_not(data_source, truth):
+    reward = resolve(data_source)
+    assert default_compute_score(data_source, reward.reference_answer(truth, {}), truth)["score"] == 1.0
+    misses = reward.near_misses(truth, {})
+    assert len(misses) >= 5
+    assert [miss for miss in misses if default_compute_score(data_source, miss, truth)["acc"]] == []

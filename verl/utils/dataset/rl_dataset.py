@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from verl.utils.dataset.areal import read_areal
 from verl.utils.dataset.chat import render_prompt
 from verl.utils.dataset.rows import Row, Rows, read_rows, sample_rows
 from verl.utils.dataset.truncation import refuse_overlong, truncate, truncation_mask
@@ -42,7 +43,7 @@ class RLHFDataset:
     """The usable prompts of `files`, in file order.
 
     Args:
-        files: .parquet, .json or .jsonl; their columns may differ.
+        files: .parquet, .json or .jsonl; their columns may differ. JSON lines may also have AReaL's layout (`areal`).
         tokenizer: with a chat template, unless all rows have `apply_chat_template: false`.
         config: limits, truncation and keys.
         max_samples: use at most so many rows, before the length filter: drawn by `config.seed` if `config.shuffle`,
@@ -67,7 +68,7 @@ class RLHFDataset:
                  files_key: str = "data.train_files") -> None:
         self._tokenizer, self._config = tokenizer, config
         self._reward_fn_key = config.reward_fn_key
-        rows = sample_rows(read_rows(files, files_key), max_samples, config.shuffle, config.seed or 0)
+        rows = sample_rows(read_rows(files, files_key, read_areal), max_samples, config.shuffle, config.seed or 0)
         texts, sources, digests = self._check_and_render(rows)
         prompt_ids = tokenize(tokenizer, texts)
         keep = self._usable(rows, prompt_ids.lengths)

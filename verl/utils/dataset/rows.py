@@ -5,7 +5,7 @@ row is a plain dict of Python values, nested lists and dicts included; a column 
 `row.get(name)` is None.
 """
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,15 +96,19 @@ class Rows:
         raise AssertionError("unreachable: the lengths of the files sum to len(self)")
 
 
-def read_rows(files: Sequence[str], key: str = "data.train_files") -> Rows:
+def read_rows(files: Sequence[str],
+              key: str = "data.train_files",
+              foreign: Callable[[Path], RowFile | None] | None = None) -> Rows:
     """All rows of `files`.
+
+    `foreign` is asked first about each JSON file: it reads the layout that it knows, and returns None for others.
 
     Raises ValueError if a file is missing, of another kind or unreadable; `key` is the config key that the message
     names.
     """
     if not files:
         raise ValueError(f"{key} is empty: name at least one .parquet, .json or .jsonl file")
-    return Rows(tuple(_read_file(path, key) for path in files))
+    return Rows(tuple(_read_file(path, key, foreign) for path in files))
 
 
 def sample_rows(rows: Rows, max_samples: int, shuffle: bool, seed: int) -> Rows:
@@ -118,13 +122,29 @@ def sample_rows(rows: Rows, max_samples: int, shuffle: bool, seed: int) -> Rows:
     return rows.keep(mask)
 
 
-def _read_file(path: str, key: str) -> RowFile:
+def parse_lines(file: Path) -> Iterator[tuple[int, Row | str]]:
+    """(number from 1, object) of each line of JSON lines that is not blank; instead of an object, what is wrong."""
+    with open(file, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line.decode())
+            except ValueError as error:
+                yield number, f"is not JSON ({error}): correct the line"
+                continue
+            yield number, row if isinstance(row, dict) else 'is not an object: each line must be {"prompt": …}'
+
+
+def _read_file(path: str, key: str, foreign: Callable[[Path], RowFile | None] | None) -> RowFile:
     readers = {".parquet": _read_parquet, ".json": _read_json, ".jsonl": _read_json_lines}
     file = Path(path).expanduser()
     if file.suffix not in readers:
         raise ValueError(f"{key}: {path} is neither .parquet, .json nor .jsonl: convert it, or name another file")
     if not file.is_file():
         raise ValueError(f"{key}: no file {path}: check the path, or make it with a script of data_preprocess/")
+    if foreign is not None and file.suffix != ".parquet" and (rows := foreign(file)) is not None:
+        return rows
     data = readers[file.suffix](file)
     return RowFile(str(path), data, np.arange(len(data)))
 
@@ -153,15 +173,8 @@ def _read_json(file: Path) -> list[Row]:
 
 def _read_json_lines(file: Path) -> list[Row]:
     rows = []
-    with open(file, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{file}, line {number} is not JSON ({error}): correct the line") from error
-            if not isinstance(row, dict):
-                raise ValueError(f"{file}, line {number} is not an object: each line must be {{\"prompt\": …}}")
-            rows.append(row)
+    for number, row in parse_lines(file):
+        if isinstance(row, str):
+            raise ValueError(f"{file}, line {number} {row}")
+        rows.append(row)
     return rows
