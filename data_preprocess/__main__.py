@@ -7,20 +7,22 @@ from pathlib import Path
 
 from data_preprocess.core.cli import add_flags, add_options, run_script
 from data_preprocess.core.scripts import all_scripts, find_script, load_script
+from reward_score import resolve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 1 if a dataset failed, 2 for a name or flag that is not known."""
     parser = argparse.ArgumentParser(prog="python -m data_preprocess", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="every dataset, its size and licence")
+    shown = commands.add_parser("list", help="every dataset with its size, reward and licence")
+    shown.add_argument("--markdown", action="store_true", help="as the table of README.md")
     run = commands.add_parser("run", help="make datasets; with --input-dir each reads from its <domain>/<name> there")
     run.add_argument("names", nargs="*", metavar="NAME", help="domain/script, as `list` shows them")
     run.add_argument("--all", action="store_true", help="every dataset")
     add_flags(run)
     flags, _ = parser.parse_known_args(argv)
     if flags.command == "list":
-        return _list()
+        return _list(flags.markdown)
     try:
         scripts = list(all_scripts().values()) if flags.all else [find_script(name) for name in flags.names]
     except ValueError as error:
@@ -32,12 +34,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(scripts, parser.parse_args(argv))
 
 
-def _list() -> int:
-    print(f"{'dataset':38} {'rows':>10}  {'licence':24} origin")
-    for name, file in all_scripts().items():
-        dataset = load_script(file).DATASET
-        print(f"{name:38} {dataset.size:>10}  {dataset.licence:24} {dataset.origin}")
+def _list(markdown: bool) -> int:
+    rows = [("dataset", "raw rows", "data_source", "reward", "licence", "origin"),
+            *map(_describe,
+                 all_scripts().items())]
+    if markdown:
+        rows.insert(1, ("---",) * len(rows[0]))
+        print("\n".join(f"| {' | '.join(row)} |" for row in rows))
+        return 0
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(field.ljust(width) for field, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def _describe(item: tuple[str, Path]) -> tuple[str, ...]:
+    name, file = item
+    dataset = load_script(file).DATASET
+    source = dataset.data_source or f"{dataset.domain}__{dataset.name}"
+    reward = resolve(source).function.__module__.split(".")[1]
+    return name, dataset.size or "?", source, reward, dataset.licence, dataset.origin or "generated here"
 
 
 def _run(scripts: list[Path], flags: argparse.Namespace) -> int:

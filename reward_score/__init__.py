@@ -19,6 +19,7 @@ from reward_score import (
     puzzles_dataset,
     reasoning_gym,
     search_r1_like_qa_em,
+    stem_llm_judge,
     supergpqa,
     tablereason,
     zebra_puzzle,
@@ -29,7 +30,7 @@ from reward_score.result import normalize_result
 __all__ = [
     "arcagi", "default_compute_score", "geo3k", "gpqa", "graph_dataset", "gsm8k", "ifbench", "ifeval", "known_patterns",
     "livebench", "math", "math_dapo", "normalize_result", "puzzles_dataset", "reasoning_gym", "register_reward",
-    "resolve", "search_r1_like_qa_em", "supergpqa", "tablereason", "zebra_puzzle"
+    "resolve", "search_r1_like_qa_em", "stem_llm_judge", "supergpqa", "tablereason", "zebra_puzzle"
 ]
 
 

@@ -46,6 +46,7 @@ def start_worker(settings: PoolSettings) -> None:
     os.environ.pop("PYTHONPATH", None)
     if settings.python_path is not None:
         os.environ["PYTHONPATH"] = settings.python_path
+    os.environ.setdefault("REWARD_JUDGE_BUDGET", f"{0.8 * settings.timeout:g}")  # a judge's silence is no timeout
     _Scorer.kwargs = settings.kwargs
     if settings.custom is not None:
         _Scorer.kwargs = settings.custom.kwargs

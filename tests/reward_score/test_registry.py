@@ -150,13 +150,19 @@ def test_extra_keyword_arguments_reach_the_function(rewards):
 
 
 def test_verl_import_path():
+    import verl.utils.reward_score.zebra_puzzle as submodule
+
     from verl.utils import reward_score as verl_path
     assert verl_path.default_compute_score is default_compute_score
     assert verl_path._default_compute_score is default_compute_score
+    assert submodule is verl_path.zebra_puzzle
     assert verl_path.gsm8k.compute_score("#### 42", "42") == 1.0
     assert verl_path.math.compute_score(r"\boxed{0.5}", r"\frac{1}{2}") == 1.0
     entry = {"question": "", "answer": "cba", "metadata": {"word": "abc"}}
     assert verl_path.reasoning_gym.compute_score("cba", "cba", {"task": "spell_backward", "entry": entry})["acc"] == 1.0
+    for name, data_source in verl_path.TASKS.items():
+        assert resolve(data_source).function.__module__.startswith("reward_score.")
+        assert callable(getattr(verl_path, name).compute_score)
 
 
 def test_importing_is_light():

@@ -124,25 +124,36 @@ check_maxScore()
 ROWS = {
     "codegen__leetcode2k":
         CodeRow(json.dumps({"functional": LEETCODE_TESTS}), REVERSE, REVERSE.replace("return before", "return head"),
-                "class Solution:\n    def reverseList(self, head):\n        return head",
-                {"prefix": LEETCODE_PREFIX, "reference": REVERSE, "split": "train", "index": 0}),
+                "class Solution:\n    def reverseList(self, head):\n        return head", {
+                    "prefix": LEETCODE_PREFIX,
+                    "reference": REVERSE,
+                    "split": "train",
+                    "index": 0
+                }),
     "codegen__taco":
         CodeRow(json.dumps({"functional": DEEP_EQ}), "def total(values):\n    return sum(values)",
                 "def total(values):\n    return sum(values[1:])", "def total(values):\n    return None",
                 {"reference": "def total(values):\n    return sum(values)"}),
     "codegen__primeintellect":
-        CodeRow(json.dumps(WORDS), "print(*sorted(input().split()))", "print(*input().split())", "print('a b')",
-                {"reference": "print(*sorted(input().split()))", "function_name": None}),
+        CodeRow(json.dumps(WORDS), "print(*sorted(input().split()))", "print(*input().split())", "print('a b')", {
+            "reference": "print(*sorted(input().split()))",
+            "function_name": None
+        }),
     "codegen__livecodebench":
-        CodeRow(json.dumps({"functional": LCB_TESTS}),
-                "class Solution:\n    def maxScore(self, a: List[int], k: int) -> int:\n        return sum(sorted(a)[-k:])",
-                "class Solution:\n    def maxScore(self, a, k):\n        return sum(a[-k:]) + 1",
-                "class Solution:\n    def maxscore(self, a, k):\n        return 7",
-                {"reference": "", "function_name": "maxScore"}),
+        CodeRow(
+            json.dumps({"functional": LCB_TESTS}),
+            "class Solution:\n    def maxScore(self, a: List[int], k: int) -> int:\n        return sum(sorted(a)[-k:])",
+            "class Solution:\n    def maxScore(self, a, k):\n        return sum(a[-k:]) + 1",
+            "class Solution:\n    def maxscore(self, a, k):\n        return 7", {
+                "reference": "",
+                "function_name": "maxScore"
+            }),
     "codegen__humaneval":
         CodeRow(json.dumps({"functional": HUMANEVAL_TESTS}), CLOSE, CLOSE.replace("[1:]", "[2:]"),
-                "def has_close_elements(numbers, threshold):\n    return True",
-                {"original_prompt": CLOSE.split("\n")[0], "reference": "\n".join(CLOSE.split("\n")[1:])}),
+                "def has_close_elements(numbers, threshold):\n    return True", {
+                    "original_prompt": CLOSE.split("\n")[0],
+                    "reference": "\n".join(CLOSE.split("\n")[1:])
+                }),
     "codegen__humanevalplus":
         CodeRow(json.dumps({"functional": MEAN_TESTS}), "def mean(values):\n    return sum(values) / len(values)",
                 "def mean(values):\n    return sum(values) // len(values)", "def mean(values):\n    return 'mean'",
@@ -155,15 +166,22 @@ ROWS = {
         CodeRow(json.dumps({"functional": PLUS_TESTS}), "def ordered(values):\n    return tuple(sorted(values))",
                 "def ordered(values):\n    return sorted(values)", "def ordered(values):\n    return ()",
                 {"reference": "def ordered(values):\n    return tuple(sorted(values))"}),
-    "codecontests": CodeRow(json.dumps(ADD), ADD_RIGHT, ADD_RIGHT.replace("+", "-"), "print(3)"),
+    "codecontests":
+        CodeRow(json.dumps(ADD), ADD_RIGHT, ADD_RIGHT.replace("+", "-"), "print(3)"),
     "apps":
-        CodeRow(json.dumps({"inputs": ["[1, 2]\n3", "[]\n0"], "outputs": ["[[1, 3], [2, 3]]", "[]"], "fn_name": "pair"}),
-                "class Solution:\n    def pair(self, values, with_):\n        return [(v, with_) for v in values]",
-                "class Solution:\n    def pair(self, values, with_):\n        return [(with_, v) for v in values]",
-                "def pair(values, with_):\n    return [1]"),
-    "codeforces": CodeRow(json.dumps(YES), "print('Yes' if int(input()) % 2 else 'No')",
-                          "print('Yes' if int(input()) > 7 else 'No')", "print('YES')"),
-    "taco": CodeRow(json.dumps(HALVES), HALVES_RIGHT, HALVES_RIGHT.replace("/ 2", "/ 2.001"), "print(0.5)"),
+        CodeRow(
+            json.dumps({
+                "inputs": ["[1, 2]\n3", "[]\n0"],
+                "outputs": ["[[1, 3], [2, 3]]", "[]"],
+                "fn_name": "pair"
+            }), "class Solution:\n    def pair(self, values, with_):\n        return [(v, with_) for v in values]",
+            "class Solution:\n    def pair(self, values, with_):\n        return [(with_, v) for v in values]",
+            "def pair(values, with_):\n    return [1]"),
+    "codeforces":
+        CodeRow(json.dumps(YES), "print('Yes' if int(input()) % 2 else 'No')",
+                "print('Yes' if int(input()) > 7 else 'No')", "print('YES')"),
+    "taco":
+        CodeRow(json.dumps(HALVES), HALVES_RIGHT, HALVES_RIGHT.replace("/ 2", "/ 2.001"), "print(0.5)"),
 }
 
 HACKS = {
@@ -188,7 +206,8 @@ def cases(source):
     right = fenced(row.right)
     return [
         case("right", f"<think>maybe\n{fenced(row.wrong)}</think>So:\n{right}\nThis is it.", 1.0),
-        case("right, bare fence, Windows lines", fenced(row.right, "").replace("\n", "\r\n"), 1.0),
+        case("right, bare fence, Windows lines",
+             fenced(row.right, "").replace("\n", "\r\n"), 1.0),
         case("right after a wrong one", f"{fenced(row.wrong)}\nNo:\n{fenced(row.right, 'py')}", 1.0),
         case("wrong", fenced(row.wrong), 0.0),
         case("near miss", fenced(row.near), 0.0),
