@@ -1,0 +1,1 @@
+"""From raw sources to checked parquet files: one script per dataset, generators of puzzles; no torch, no Ray."""
