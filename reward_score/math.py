@@ -1,15 +1,15 @@
-r"""`math*`, MATH, NuminaMath and AReaL-boba: the last `\boxed{}` of the answer, judged by `math_equivalence`.
+r"""`math*`, MATH, NuminaMath and AReaL-boba: the last `\boxed{}` of the answer, judged by `equivalence`.
 
 `extra_info.reward_metric` picks among upstream's metrics where a row names one. `math`, `naive_dapo` and `prime_math`
 are one judge here (upstream's differ in their faults); `math_dapo` reads and scores as that data source does.
 """
 
-from reward_score import math_dapo
+from reward_score import math_dapo, math_llm_judge
+from reward_score.equivalence.answers import PRED_LENGTH, boxed_near_misses, boxed_reference, judge_any, references
 from reward_score.extraction import after_thinking, last_boxed
-from reward_score.math_answers import PRED_LENGTH, boxed_near_misses, boxed_reference, judge_any, references
 from reward_score.registry import register_reward
 
-METRICS = ("math", "naive_dapo", "prime_math", "math_dapo")
+METRICS = ("math", "naive_dapo", "prime_math", "math_dapo", "math_llm_judge")
 
 
 @register_reward("math*",
@@ -19,7 +19,8 @@ METRICS = ("math", "naive_dapo", "prime_math", "math_dapo")
                  "numina_*",
                  "boba*",
                  "areal_math*",
-                 libraries=("reward_score.math_algebra",),
+                 libraries=("reward_score.equivalence.algebra",),
+                 services=("MATH_LLM_JUDGE_URL, only for rows with extra_info.reward_metric math_llm_judge",),
                  answer_format=r"the answer in the last \boxed{...}; anything after </think> is read, thoughts are not",
                  reference_answer=boxed_reference,
                  near_misses=boxed_near_misses)
@@ -38,6 +39,9 @@ def compute_score(data_source: str,
     metric = _metric(data_source, extra_info)
     if metric == "math_dapo":
         return math_dapo.compute_score(data_source, solution_str, ground_truth, extra_info)
+    if metric == "math_llm_judge":
+        judged = math_llm_judge.compute_score(data_source, solution_str, ground_truth, extra_info, **kwargs)
+        return {name: judged[name] for name in ("score", "acc", "pred")} | {"refused": ""}
     pred = last_boxed(after_thinking(solution_str) or "") or ""
     verdict = judge_any(references(ground_truth, data_source), pred)
     score = float(verdict.equal)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from reward_score.complexity import too_complex
+from reward_score.equivalence.complexity import too_complex
 from reward_score.extraction import after_thinking, last_boxed, last_tag
 from reward_score.registry import register_reward
 

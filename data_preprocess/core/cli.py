@@ -18,8 +18,8 @@ def main(file: str, argv: Sequence[str] | None = None) -> int:
 
     `if __name__ == "__main__": sys.exit(main(__file__))`.
     """
-    folder = str(Path(file).resolve().parent)  # first on the path of a script: its files would hide modules of their name
-    sys.path[:] = [entry for entry in sys.path if entry != folder]
+    folder = str(Path(file).resolve().parent)
+    sys.path[:] = [entry for entry in sys.path if entry != folder]  # a script would hide the library of its name
     script = load_script(Path(file))
     parser = argparse.ArgumentParser(description=script.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_flags(parser)

@@ -49,8 +49,9 @@ def make_map_fn(split: str, data_source: str, task: str = "") -> Callable[[Mappi
             raise Drop(f"malformed: {example['problem']}")
         if row["ability"] != task if task else row["ability"] == "code":
             raise Drop(f"task {row['ability']}, to be had with --task {row['ability']}")
-        return make_row(data_source, row["prompt"], row["reward_model"]["ground_truth"], row["ability"],
+        made = make_row(data_source, row["prompt"], row["reward_model"]["ground_truth"], row["ability"],
                         row["extra_info"], row["apply_chat_template"], row.get("raw_prompt"))
+        return made | {"add_bos": row.get("add_bos", False)}
 
     return process_fn
 

@@ -128,8 +128,9 @@ def test_a_reward_that_can_be_fooled_is_found_out(leaky_reward):
 
 
 def test_as_a_command(write):
-    done = subprocess.run([sys.executable, "-m", "reward_score.doctor",
-                           write([row("nowhere", "1", index=0)]), "--workers", "1"],
-                          capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "reward_score.doctor",
+         write([row("nowhere", "1", index=0)]), "--workers", "1"],
+        capture_output=True,
+        text=True)
     assert done.returncode == 1 and "does not route" in done.stdout and done.stderr == ""

@@ -1,4 +1,5 @@
 """One row per data_source of code, in upstream's ground-truth formats, with a right and a wrong program for each."""
+# ruff: noqa: E501 -- a program of the tests stands on one line
 import json
 from dataclasses import dataclass, field
 

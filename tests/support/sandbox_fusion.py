@@ -1,5 +1,7 @@
 """A small SandboxFusion server: really runs the code, in a plain subprocess. For tests only."""
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,15 +16,14 @@ def run_code(request):
         file = Path(folder) / "main.py"
         file.write_text(request["code"], errors="replace")
         limit = f"ulimit -v {request['memory_limit_MB'] * 1024}; ulimit -f 65536; exec \"$0\" \"$@\""
-        process = subprocess.Popen(["bash", "-c", limit, sys.executable, str(file)], cwd=folder, stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)  # yapf: disable
+        process = subprocess.Popen(["bash", "-c", limit, sys.executable, str(file)], cwd=folder,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   start_new_session=True)  # yapf: disable
         start = time.monotonic()
         try:
             out, err = process.communicate(request["stdin"].encode(), request["run_timeout"])
             result = {"status": "Finished", "return_code": process.returncode}
         except subprocess.TimeoutExpired:
-            import os
-            import signal
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
             result = {"status": "TimeLimitExceeded", "return_code": None}

@@ -60,7 +60,7 @@ def by_brute_force(size, groups, clues):
     return {tuple(numbers[variable] - 1 for variable in range(size * groups)) for numbers in found}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(problems())
 def test_the_solver_finds_all_solutions_each_once(problem):
     size, groups, clues = problem
@@ -69,7 +69,7 @@ def test_the_solver_finds_all_solutions_each_once(problem):
     assert len(found) == len(expected) and set(found) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(problems(), st.integers(1, 5))
 def test_a_unique_solution_is_unique_whatever_the_limit(problem, most_nodes):
     size, groups, clues = problem
@@ -98,3 +98,14 @@ def test_a_puzzle_that_lost_a_clue_is_noticed(monkeypatch):
     solution = (2, 0, 3, 1)
     with pytest.raises(AssertionError, match="exactly one solution"):
         choice.choose_clues(Random(0), lambda rng: draw_clue(rng, ["left_of", "apart"], solution, 4), solution, 4)
+
+
+@pytest.mark.parametrize(("size", "clues", "masks"), [
+    (3, [Clue("at", (0,), 1), Clue("at", (1,), 2)], [0b001, 0b010, 0b100]),
+    (3, [Clue("at", (2,), 2)], [0b101, 0b101, 0b010]),
+    (4, [Clue("left_of", (0, other)) for other in (1, 2, 3)], [0b0001, 0b1110, 0b1110, 0b1110]),
+])  # yapf: disable
+def test_propagation_alone_sees_what_is_taken_and_what_only_one_can_take(size, clues, masks):
+    problem = Problem(size, 1, clues)
+    found = problem.open_masks()
+    assert problem.propagate(found) and found == masks

@@ -79,6 +79,8 @@ def test_a_puzzle_drawn_before_is_drawn_anew():
     assert puzzles[:3] == list(generate_unique(make, "die", 3, 0, [6], 0))
     with pytest.raises(ValueError, match="no new die puzzle of size 6 after 6: ask for fewer"):
         list(generate_unique(make, "die", 7, 0, [6], 0))
+    with pytest.raises(ValueError, match="no sizes"):
+        list(generate_unique(make, "die", 1, 0, [], 0))
 
 
 def test_ids_say_what_is_asked():

@@ -34,6 +34,7 @@ def test_prompts_stay_as_they_are(rows):
     assert raw.startswith("<｜User｜>\nA crate") and raw.endswith("within \\boxed{}.<｜Assistant｜><think>\n")
     assert rows[0]["prompt"] == [{"role": "user", "content": raw}]
     assert [row["apply_chat_template"] for row in rows] == [False] * 3 + [True] + [False] * 2
+    assert [row["add_bos"] for row in rows] == [True] * 3 + [False] + [True] * 2
     assert rows[3]["raw_prompt"] is None and rows[3]["prompt"][0]["content"].startswith("Ada")
 
 

@@ -5,7 +5,8 @@
                                                     text {"inputs": [...], "outputs": [...][, "fn_name"]}
 
 id2info.json lies beside the file, or where REAL_MATH_METADATA_PATH says. `prompt` is the text that the model reads, the
-chat template applied already; or a list of messages. A malformed line is left out and named in a warning.
+chat template applied already but for the BOS token, which AReaL and RLinf let the tokenizer add; or a list of messages.
+A malformed line is left out and named in a warning.
 """
 import json
 import logging
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from reward_score.math_answers import references
+from reward_score.equivalence.answers import references
 from verl.utils.dataset.rows import Row, RowFile, parse_lines
 
 METADATA_VARIABLE = "REAL_MATH_METADATA_PATH"
@@ -160,7 +161,15 @@ def _task(row: Row) -> str:
 def _prompt(row: Row) -> Row:
     prompt = row.get("prompt")
     if isinstance(prompt, str) and prompt.strip():
-        return {"prompt": [{"role": "user", "content": prompt}], "raw_prompt": prompt, "apply_chat_template": False}
+        return {
+            "prompt": [{
+                "role": "user",
+                "content": prompt
+            }],
+            "raw_prompt": prompt,
+            "apply_chat_template": False,
+            "add_bos": True
+        }
     if isinstance(prompt, list) and prompt and all(map(_is_message, prompt)):
         return {"prompt": prompt, "apply_chat_template": True}
     raise _MalformedError("has no `prompt`: write a text, or a list of {role, content}")

@@ -46,7 +46,8 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], pr
                   template_kwargs: Mapping[str, Any]) -> str:
     """The text that asks the model for an answer to `row`.
 
-    Rows with `apply_chat_template: false` give it ready-made, as `raw_prompt` or a string in `prompt_key`.
+    Rows with `apply_chat_template: false` give it ready-made, as `raw_prompt` or a string in `prompt_key`; with
+    `add_bos: true` it starts with the token that the tokenizer puts before a text, if it puts one.
     """
     prompt = row.get(prompt_key)
     if row.get("apply_chat_template") is False:
@@ -55,8 +56,15 @@ def render_prompt(tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], pr
         if not isinstance(text, str) or not text:
             raise ValueError(f"`apply_chat_template` is false, but neither `raw_prompt` nor `{prompt_key}` is a text: "
                              "give it in `raw_prompt`")
-        return text
+        return _with_bos(tokenizer, text) if row.get("add_bos") else text
     return render(tokenizer, as_messages(prompt, prompt_key), True, template_kwargs)
+
+
+def _with_bos(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    bos = tokenizer.bos_token
+    if not bos or text.startswith(bos) or tokenizer("")["input_ids"][:1] != [tokenizer.bos_token_id]:
+        return text
+    return bos + text
 
 
 def _describe(value: Any) -> str:  # noqa: ANN401

@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
 from verl.utils.dataset.areal import is_areal, read_areal, read_lines
 from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -81,6 +82,7 @@ def test_both_layouts_become_verl_rows(folder):
         "prompt": [{"role": "user", "content": TEXT}],
         "raw_prompt": TEXT,
         "apply_chat_template": False,
+        "add_bos": True,
         "ability": "math",
         "reward_model": {"style": "rule", "ground_truth": ["\\boxed{2}", "\\boxed{2.0}"]},
         "extra_info": {"index": 0, "id": "q1", "task": "math", "scores": [0.0, 0.5]},
@@ -214,6 +216,16 @@ def test_the_trainer_reads_them_beside_verl_rows(folder, tokenizer, data_config,
     tokenizer.chat_template = tokenizer_template
     both = RLHFDataset([write("b.parquet", [make_row()]), file], tokenizer, data_config())
     assert both.data_sources == {"math": 1, "areal_math": 1, "boba_stem": 1, "codegen__boba": 1}
+
+
+def test_ready_made_prompts_get_the_bos_that_the_tokenizer_adds(folder, tokenizer, data_config):
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    file = str(put(folder, [BOBA, BOBA | {"prompt": f"<s>{TEXT}"}]))
+    plain, marked = RLHFDataset([file], tokenizer, data_config()).prompt_ids
+    assert plain[0] != tokenizer.bos_token_id == marked[0]  # this tokenizer adds none
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<s> $0", None, [("<s>", tokenizer.bos_token_id)])
+    plain, marked = RLHFDataset([file], tokenizer, data_config()).prompt_ids
+    assert plain.tolist() == marked.tolist() == tokenizer.encode(TEXT)
 
 
 def test_json_lines_under_the_name_json(folder, tokenizer, data_config):

@@ -1,0 +1,1 @@
+"""Logic datasets: generators of puzzles with exactly one solution, and the scripts that turn them into rows."""

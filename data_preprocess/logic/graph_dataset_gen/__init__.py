@@ -1,0 +1,1 @@
+"""Graph search puzzles: which first step leads to the goal."""

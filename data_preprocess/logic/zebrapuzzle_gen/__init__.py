@@ -1,0 +1,1 @@
+"""Zebra puzzles: who lives where, from 20 levels of clues."""
