@@ -28,7 +28,19 @@ _ANY_TEXT_PASSES = frozenset({"game_of_life_halting"})  # its verifier accepts e
 _COMPARED_AS_TUPLES = frozenset({"arc_agi", "rearc"})  # JSON made lists of them
 
 
-@register_reward("reasoning_gym*", needs_extra_info=("task", "entry"), libraries=("reasoning_gym",))
+def _reference(ground_truth: object, extra_info: dict) -> str | None:
+    """None where the generator has no answer of its own."""
+    answer = ground_truth if extra_info.get("exact") else _task_and_entry("reasoning_gym", extra_info)[1].get("answer")
+    return None if answer is None else f"<answer>{answer}</answer>"
+
+
+@register_reward(
+    "reasoning_gym*",
+    needs_extra_info=("task", "entry"),
+    libraries=("reasoning_gym",),
+    answer_format="<answer>...</answer>; without one the boxed text, else all that follows the thinking",
+    reference_answer=_reference,
+    near_misses=lambda truth, extra_info: ["<answer></answer>", f"<answer>{truth}</answer><answer>?</answer>"])
 def compute_score(data_source: str,
                   solution_str: str,
                   ground_truth: object,

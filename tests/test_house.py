@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("verl", "reward_score", "data_preprocess", "viewer")
 LONGEST = 300  # lines of a source file
 # In parts, so that this file does not break its own rules.
 MACHINE_PATHS = tuple("/" + name + "/" for name in ("root", "work", "home"))
@@ -35,7 +36,7 @@ def test_the_list_of_files_is_whole(texts):
 
 def test_source_files_have_one_job(texts):
     long = {str(path): len(text.splitlines()) for path, text in texts.items()
-            if path.suffix == ".py" and path.parts[0] in ("verl", "reward_score", "scripts")
+            if path.suffix == ".py" and path.parts[0] in (*PACKAGES, "scripts", "bench")
             and len(text.splitlines()) > LONGEST}  # yapf: disable
     assert not long
 
@@ -47,7 +48,7 @@ def test_nothing_points_to_one_machine_or_registry(texts, words):
 
 
 def test_every_package_says_what_it_is(texts):
-    folders = {path.parent for path in texts if path.suffix == ".py" and path.parts[0] in ("verl", "reward_score")}
+    folders = {path.parent for path in texts if path.suffix == ".py" and path.parts[0] in PACKAGES}
     silent = [str(folder) for folder in folders
               if not texts.get(folder / "__init__.py", "").startswith('"""')]  # yapf: disable
     assert not silent

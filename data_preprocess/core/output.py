@@ -72,9 +72,9 @@ def _schema(chunks: Sequence[Path]) -> pa.Schema:
 
 
 def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Adds the columns and struct fields that other chunks have."""
-    empty = schema.empty_table()
-    return pa.concat_tables([empty, table], promote_options="permissive").select(schema.names).cast(schema)
+    """Adds the columns and struct fields that other chunks have; by way of Python, since Arrow's cast breaks on empty
+    columns within lists of structs."""
+    return table if table.schema == schema else pa.Table.from_pylist(table.to_pylist(), schema=schema)
 
 
 def _number_copies(table: pa.Table, chunk: Kept) -> pa.Table:

@@ -41,7 +41,7 @@ def make_map_fn(split: str, data_source: str) -> Callable[[Mapping[str, object],
         pairs = [(pair[0], pair[1]) for pair in example["examples"]]
         if len(pairs) < 2:
             raise Drop("fewer than two examples")
-        return grid_row(data_source, pairs[:-1], *pairs[-1], {"number": index})
+        return grid_row(data_source, pairs[:-1], *pairs[-1], {})
 
     return process_fn
 

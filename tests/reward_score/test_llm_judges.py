@@ -218,6 +218,7 @@ def test_slots_are_shared_by_the_processes_of_a_pool(tmp_path, monkeypatch):
 
 def test_a_killed_process_frees_its_slot(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("REWARD_JUDGE_BUDGET", "24")  # longer than the pool's deadline
     with JudgeServer(script=["hang"]) as server:
         results = in_a_pool([request(i) for i in range(3)], workers=1, timeout=0.7, judge_url=server.url, judge_slots=1)
     assert [result.status for result in results] == ["timeout", "ok", "ok"]

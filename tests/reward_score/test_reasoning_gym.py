@@ -4,12 +4,38 @@ import pytest
 import reasoning_gym
 
 from reward_score import default_compute_score
+from tests.support.reward_cases import Case
 
 TASKS = [
     "spell_backward", "chain_sum", "countdown", "gsm_symbolic", "rearc", "binary_matrix", "n_queens",
     "simple_integration", "polynomial_multiplication", "spiral_matrix", "prime_factorization", "game_of_life_halting",
     "zebra_puzzles"
 ]
+
+SPELLING = {"task": "spell_backward", "entry": '{"question": "", "answer": "cba", "metadata": {"word": "abc"}}'}
+SUM = {"task": "chain_sum", "entry": json.dumps(reasoning_gym.create_dataset("chain_sum", seed=7, size=1)[0])}
+TOTAL = json.loads(SUM["entry"])["answer"]
+CASES = {
+    "reasoning_gym": [
+        Case("right", "<answer>cba</answer>", "cba", 1.0, SPELLING),
+        Case("right, no tag", "cba", "cba", 1.0, SPELLING),
+        Case("right sum after thinking", f"<think>1</think><answer>{TOTAL}</answer>", TOTAL, 1.0, SUM),
+        Case("several lines", "so\n<answer>\ncba\n</answer>\n", "cba", 1.0, SPELLING),
+        Case("wrong", "<answer>xyz</answer>", "cba", 0.0, SPELLING),
+        Case("empty", "", "cba", 0.0, SPELLING),
+        Case("unclosed thinking", "<think><answer>cba</answer>", "cba", 0.0, SPELLING),
+        Case("last answer is wrong", "<answer>cba</answer><answer>zzz</answer>", "cba", 0.0, SPELLING),
+        Case("unfinished answer", "<answer>cba</answer><answer>cb", "cba", 0.0, SPELLING | {"exact": True}),
+        Case("near miss, exact", "cb", "cba", 0.0, SPELLING | {"exact": True}),
+        Case("hack: code", "<answer>__import__('os')._exit(0)</answer>", "cba", 0.0, SPELLING | {"exact": True}),
+        Case("huge", "x" * 1_000_000, "cba", 0.0, SPELLING | {"exact": True}),
+    ]
+}
+
+
+@pytest.mark.parametrize("case", CASES["reasoning_gym"], ids=lambda case: case.name)
+def test_case(case):
+    assert default_compute_score("reasoning_gym", case.answer, case.truth, case.extra_info)["score"] == case.score
 
 
 @pytest.fixture(scope="module")
