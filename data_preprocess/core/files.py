@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-BLOCK = 1024  # examples turned into Python objects at a time
+BLOCK = 256  # examples turned into Python objects at a time
 Example = dict[str, object]
 
 

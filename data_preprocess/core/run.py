@@ -22,9 +22,10 @@ from data_preprocess.core.mapping import Chunk, Job, process_chunk
 from data_preprocess.core.output import Kept, add_suffix, choose, write_parquet
 from data_preprocess.core.scripts import load_script
 from data_preprocess.core.source import Part, open_parts
-from data_preprocess.core.spec import Dataset
+from data_preprocess.core.spec import Dataset, Example
 
 CHUNK = 1000  # examples
+CHUNK_CHARACTERS = 2**24  # code datasets have megabytes of tests in one example
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,13 @@ def run_dataset(script: Path, dataset: Dataset, settings: Settings) -> list[Card
     sizes = {split: _sample_size(dataset, split, settings) for split in ("train", "test")}
     options = {**dataset.options, **settings.options}
     parts = open_parts(dataset, given, settings.inputs, settings.seed, sizes, options)
+    shared = Duplicates(settings.dedupe) if dataset.test_share else None  # no prompt lands on both sides of a cut
     with tempfile.TemporaryDirectory(prefix="data_preprocess-") as folder:
-        return [_make(script, dataset, part, settings, Path(folder) / str(n)) for n, part in enumerate(parts)]
+        return [_make(script, dataset, part, settings, Path(folder) / str(n), shared) for n, part in enumerate(parts)]
 
 
-def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder: Path) -> Card:
+def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder: Path,
+          duplicates: Duplicates | None) -> Card:
     folder.mkdir()
     data_source = dataset.data_source or f"{dataset.domain}__{part.name}"
     job = Job(script, f"{dataset.domain}/{part.name}", part.split, data_source, {
@@ -70,7 +73,7 @@ def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder
     }, _filters(settings), settings.tokenizer, _longest(dataset, settings), "off" if part.repeats else settings.dedupe,
               folder)
     card = Card(job.name, part.split, part.origin, _command(), unit="tokens" if settings.tokenizer else "characters")
-    chunks, lengths = _collect(job, part, settings, card)
+    chunks, lengths = _collect(job, part, settings.num_proc, card, duplicates or Duplicates(job.dedupe))
     if not card.kept:
         raise ValueError(f"{job.name} ({part.split}): no row is left of {card.read}; dropped: {card.dropped}")
     size = _sample_size(dataset, part.split, settings)
@@ -84,11 +87,10 @@ def _make(script: Path, dataset: Dataset, part: Part, settings: Settings, folder
     return card
 
 
-def _collect(job: Job, part: Part, settings: Settings, card: Card) -> tuple[list[Kept], list[int]]:
+def _collect(job: Job, part: Part, num_proc: int, card: Card, duplicates: Duplicates) -> tuple[list[Kept], list[int]]:
     """Runs all chunks; -> what is kept of each, and the lengths of the kept prompts."""
-    duplicates = Duplicates(job.dedupe)
     chunks, lengths = [], []
-    for chunk in _run_chunks(job, _chunked(part.numbered()), settings.num_proc):
+    for chunk in _run_chunks(job, _chunked(part.numbered()), num_proc):
         copies = {position: copy for position, copy in enumerate(map(duplicates.copies_before, chunk.keys)) if copy}
         if job.dedupe == "off":
             kept = list(range(len(chunk.keys)))
@@ -127,8 +129,15 @@ def _run_chunks(job: Job, chunks: Iterable[list], num_proc: int) -> Iterator[Chu
             yield waiting.popleft().result()
 
 
-def _chunked(examples: Iterator[tuple[int, object]]) -> Iterator[list]:
-    while chunk := list(itertools.islice(examples, CHUNK)):
+def _chunked(examples: Iterable[tuple[int, Example]]) -> Iterator[list]:
+    chunk, size = [], 0
+    for number, example in examples:
+        chunk.append((number, example))
+        size += sum(len(value) for value in example.values() if isinstance(value, str))
+        if len(chunk) == CHUNK or size > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
         yield chunk
 
 

@@ -93,7 +93,9 @@ def _from_hub(dataset: Dataset, source: AnySource, cache_dir: str | None) -> Ite
 
 def _is_given(dataset: Dataset, split: str, name: str, source: Generated, inputs: Path | None) -> bool:
     """Whether the examples were made before, and saved among the inputs."""
-    return inputs is not None and inputs.is_dir() and find(inputs, _stem(dataset, split, name, source)) is not None
+    if inputs is None or inputs.is_file():
+        return inputs is not None and _is_main(dataset, split)
+    return find(inputs, _stem(dataset, split, name, source)) is not None
 
 
 def _count(dataset: Dataset, split: str, source: Generated, sizes: Mapping[str, int | None]) -> int:

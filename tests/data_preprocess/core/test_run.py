@@ -212,3 +212,11 @@ def test_prompts_are_measured_with_the_tokenizer(run, tmp_path):
     card, = (json.loads(path.read_text()) for path in tmp_path.rglob("*.card.json"))
     assert card["unit"] == "tokens" and 0 < card["kept"] < 8
     assert card["dropped"] == {"prompt of more than 9 tokens": 8 - card["kept"]}
+
+
+def test_no_prompt_lands_on_both_sides_of_a_cut(run, tmp_path):
+    script = SCRIPT.replace('test=Source("nobody/sums", split="test")', "test_share=0.5")
+    assert run(script=script, train=sums(20) * 3) == 0
+    prompts = [[row["prompt"][0]["content"] for row in pq.read_table(path).to_pylist()]
+               for path in (tmp_path / "out").rglob("*.parquet")]  # yapf: disable
+    assert len(prompts) == 2 and sorted(prompts[0] + prompts[1]) == sorted(f"{n}+1" for n in range(20))

@@ -1,0 +1,1 @@
+"""Benchmarks away from what is trained on: instruction following and LiveBench."""

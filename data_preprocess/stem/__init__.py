@@ -1,0 +1,1 @@
+"""Natural sciences and other disciplines: multiple choice, and short answers that a judge compares."""
