@@ -7,6 +7,9 @@ the user's own function, in processes that can be killed.
 # Each of these registers what it scores.
 from reward_score import (
     arcagi,
+    codeio,
+    coder1,
+    cruxeval,
     geo3k,
     gpqa,
     graph_dataset,
@@ -28,9 +31,10 @@ from reward_score.registry import known_patterns, register_reward, resolve
 from reward_score.result import normalize_result
 
 __all__ = [
-    "arcagi", "default_compute_score", "geo3k", "gpqa", "graph_dataset", "gsm8k", "ifbench", "ifeval", "known_patterns",
-    "livebench", "math", "math_dapo", "normalize_result", "puzzles_dataset", "reasoning_gym", "register_reward",
-    "resolve", "search_r1_like_qa_em", "stem_llm_judge", "supergpqa", "tablereason", "zebra_puzzle"
+    "arcagi", "coder1", "codeio", "cruxeval", "default_compute_score", "geo3k", "gpqa", "graph_dataset", "gsm8k",
+    "ifbench", "ifeval", "known_patterns", "livebench", "math", "math_dapo", "normalize_result", "puzzles_dataset",
+    "reasoning_gym", "register_reward", "resolve", "search_r1_like_qa_em", "stem_llm_judge", "supergpqa", "tablereason",
+    "zebra_puzzle"
 ]
 
 

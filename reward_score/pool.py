@@ -60,10 +60,11 @@ class RewardPool:
         for key, value in (("num_workers", num_workers), ("timeout", timeout), ("memory_limit_mb", memory_limit_mb)):
             if value <= 0:
                 raise ValueError(f"reward_model.{key} must be above 0, got {value}")
-        libraries = () if custom else {library for source in set(data_sources) for library in resolve(source).libraries}
+        data_sources = () if custom else sorted(set(data_sources))
+        libraries = {library for source in data_sources for library in resolve(source).libraries}
         self._settings = PoolSettings(num_workers, timeout, memory_limit_mb,
                                       CustomFunction(*custom) if custom else None, dict(kwargs or {}),
-                                      tuple(sorted(libraries)), os.environ.get("PYTHONPATH"))
+                                      tuple(data_sources), tuple(sorted(libraries)), os.environ.get("PYTHONPATH"))
         self._tickets = itertools.count()
         self._open: dict[int, tuple[str | None, Future]] = {}  # ticket -> data_source, future
         self._lock = threading.Lock()  # guards _open and _ended

@@ -25,6 +25,7 @@ class Reward:
         needs_extra_info: keys that `extra_info` must hold; dataset checks read it before training starts.
         libraries: heavy modules that the function imports on first use; a pool imports them before it forks its
             workers.
+        warm_up: `module:function`, called once in each process of a pool, before its first deadline starts.
         services: what it needs outside Python, one phrase each: `STEM_LLM_JUDGE_URL (an OpenAI-compatible judge)`.
         answer_format: one sentence for people: what a response must look like to be read.
         reference_answer: `(ground_truth, extra_info) -> str | None`, a response in that format which scores full;
@@ -38,6 +39,7 @@ class Reward:
     patterns: tuple[str, ...]
     needs_extra_info: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    warm_up: str = ""
     services: tuple[str, ...] = ()
     answer_format: str = ""
     reference_answer: Example | None = None
@@ -51,6 +53,7 @@ _REWARDS: dict[str, Reward] = {}
 def register_reward(*patterns: str,
                     needs_extra_info: tuple[str, ...] = (),
                     libraries: tuple[str, ...] = (),
+                    warm_up: str = "",
                     services: tuple[str, ...] = (),
                     answer_format: str = "",
                     reference_answer: Example | None = None,
@@ -63,8 +66,8 @@ def register_reward(*patterns: str,
     """
 
     def decorate(function: RewardFunction) -> RewardFunction:
-        reward = Reward(function, patterns, needs_extra_info, libraries, services, answer_format, reference_answer,
-                        near_misses, open_ended)
+        reward = Reward(function, patterns, needs_extra_info, libraries, warm_up, services, answer_format,
+                        reference_answer, near_misses, open_ended)
         for pattern in patterns:
             known = _REWARDS.setdefault(pattern, reward)
             if known is not reward:

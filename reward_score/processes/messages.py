@@ -55,6 +55,7 @@ class PoolSettings:
         memory_limit_mb: data memory of one worker, in MiB.
         custom: the user's function; None for the registered ones.
         kwargs: for the registered functions.
+        data_sources: what will be scored, where known; their `warm_up` is called in each worker.
         libraries: modules imported once, before workers are forked.
         python_path: the owner's `PYTHONPATH`, for what reward functions start.
     """
@@ -64,5 +65,6 @@ class PoolSettings:
     memory_limit_mb: int
     custom: CustomFunction | None
     kwargs: dict[str, object]
+    data_sources: tuple[str, ...]
     libraries: tuple[str, ...]
     python_path: str | None

@@ -5,12 +5,13 @@ import contextlib
 import inspect
 import os
 import pickle
+import pkgutil
 import time
 import traceback
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 
-from reward_score import default_compute_score, normalize_result
+from reward_score import default_compute_score, normalize_result, resolve
 from reward_score.custom import load_custom_function
 from reward_score.processes.limits import die_with_parent, lead_group, limit_memory
 from reward_score.processes.messages import PoolSettings, RewardRequest, RewardResult
@@ -46,6 +47,7 @@ def start_worker(settings: PoolSettings) -> None:
     os.environ.pop("PYTHONPATH", None)
     if settings.python_path is not None:
         os.environ["PYTHONPATH"] = settings.python_path
+    os.environ["REWARD_TIMEOUT"] = str(settings.timeout)  # lets a sandbox end in time, which spares its worker
     os.environ.setdefault("REWARD_JUDGE_BUDGET", f"{0.8 * settings.timeout:g}")  # a judge's silence is no timeout
     _Scorer.kwargs = settings.kwargs
     if settings.custom is not None:
@@ -54,6 +56,8 @@ def start_worker(settings: PoolSettings) -> None:
             _Scorer.function = load_custom_function(settings.custom.path, settings.custom.name)
         except ValueError as error:
             _Scorer.problem = str(error)
+    for warm_up in {resolve(source).warm_up for source in settings.data_sources} - {""}:
+        pkgutil.resolve_name(warm_up)()
 
 
 def score_one(payload: bytes) -> bytes:
