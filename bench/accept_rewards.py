@@ -51,7 +51,8 @@ WORST = {
     "10 GB, a bit at a time": program("x = []\nwhile True: x.append(bytearray(10**7))"),
     "1 GB of output": program("import sys\nfor _ in range(1024): sys.stdout.write('x' * 2**20)"),
     "reply of 10 MB, code": program("x = '" + "y" * 10_000_000 + "'\nprint(3)"),
-    "grandchild in its own session": program("import subprocess\nsubprocess.Popen(['sleep', '600'], start_new_session=True)\nprint(3)"),
+    "grandchild in its own session": program("import subprocess\n"
+                                             "subprocess.Popen(['sleep', '600'], start_new_session=True)\nprint(3)"),
 }  # yapf: disable
 
 
@@ -95,7 +96,9 @@ def endurance(kills: int = 300, tasks: int = 10_000) -> dict[str, Any]:
         "processes, descriptors with an open pool before and after": [opened, left],
         "processes, descriptors without a pool before and after": [before, after],
         "seconds": round(time.monotonic() - start, 1),
-        "passed": killed == {"timeout": kills} and wrong == 0 and left == opened and after == before,
+        "passed": killed == {
+            "timeout": kills
+        } and wrong == 0 and left == opened and after == before,
     }
 
 
