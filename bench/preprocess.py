@@ -2,7 +2,7 @@
 
     python -m bench.preprocess [ROWS]
 
-Both read the same JSON lines, make the same rows, drop prompts beyond 200 tokens and write parquet. Each run is a
+Both read the same JSON lines, make the same rows, drop prompts beyond 128 tokens and write parquet. Each run is a
 process of its own; peak memory is that of its whole process tree. Writes bench/preprocess.json.
 """
 
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "preprocess.json"
-ROUNDS, MAX_TOKENS = 3, 200
+ROUNDS, MAX_TOKENS = 3, 128
 WORDS = [
     "a", "train", "leaves", "the", "station", "at", "noon", "and", "travels", "km", "per", "hour", "how", "many",
     "apples", "does", "Anna", "have", "if", "she", "gives", "half", "of", "them", "to", "Ben", "find", "the", "sum",

@@ -4,18 +4,17 @@ python -m data_preprocess run reasoning_gym --task chain_sum --config '{"max_ter
 """
 
 import hashlib
-import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from data_preprocess.core import Dataset, Generated, main, make_row
+from data_preprocess.general.gym_entries import entries
 
 INSTRUCTION = "\n\nThink step by step, then give the final answer alone within <answer> and </answer> tags."
 TEST_ONE_IN = 5  # questions, by their hash
 PATIENCE = 1000  # questions without a new one, after which a task has no more
-BLOCK = 500  # entries of one dataset object: the library's default, since some tasks prepare all of them at once
 
 
 def make(count: int, seed: int, task: str, config: str, split: str) -> Iterator[dict]:
@@ -27,7 +26,7 @@ def make(count: int, seed: int, task: str, config: str, split: str) -> Iterator[
         ValueError: unknown task, a configuration that it does not take, or not so many different questions.
     """
     seen, fruitless = set(), 0
-    for entry in _entries(task, config, int(_digest(f"{seed}/{split}"), 16) % 2**31):
+    for entry in entries(task, config, int(_digest(f"{seed}/{split}"), 16) % 2**31):
         digest = _digest(entry["question"])
         if _split_of(digest) == split and digest not in seen:
             seen.add(digest)
@@ -69,18 +68,6 @@ def make_map_fn(split: str,
         return make_row(data_source, entry["question"] + INSTRUCTION, _truth(entry), "general", info)
 
     return process_fn
-
-
-def _entries(task: str, config: str, start: int) -> Iterator[dict]:
-    """Entries without end; entry i of a dataset object is made from its seed + i."""
-    import reasoning_gym
-
-    for seed in itertools.count(start, BLOCK):
-        try:
-            block = reasoning_gym.create_dataset(task, seed=seed, size=BLOCK, **json.loads(config))
-        except (ValueError, TypeError, AssertionError) as error:
-            raise ValueError(f"--task {task} --config {config!r}: {error}") from error
-        yield from (block[number] for number in range(BLOCK))
 
 
 def _digest(text: str) -> str:

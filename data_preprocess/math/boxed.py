@@ -6,7 +6,6 @@ from data_preprocess.core import Drop, Source, make_row
 from reward_score.math import METRICS
 
 INSTRUCTION = " Please output the final answer within \\boxed{}."
-REWARD_METRICS = {*METRICS, "math_llm_judge"}
 REWARD_OPTIONS = {"train_reward_metric": "naive_dapo", "test_reward_metric": "naive_dapo"}
 TEST_SETS = {
     "aime_repeated_8x": Source("SDSB/aime_repeated_8x", "test", local="aime_repeated_8x", repeats=True),
@@ -22,10 +21,10 @@ def make_boxed_map_fn(data_source: str, reward_metric: str) -> Callable[[Mapping
     """-> process_fn(example, index) -> row, for examples with a `problem` (or `question`) and an `answer`.
 
     Args:
-        reward_metric: one of `REWARD_METRICS`; how `reward_score.math` judges the rows.
+        reward_metric: one of `METRICS`; how `reward_score.math` judges the rows.
     """
-    if reward_metric not in REWARD_METRICS:
-        raise ValueError(f"reward metric {reward_metric!r}: take one of {', '.join(sorted(REWARD_METRICS))}")
+    if reward_metric not in METRICS:
+        raise ValueError(f"reward metric {reward_metric!r}: take one of {', '.join(METRICS)}")
 
     def process_fn(example: Mapping[str, object], index: int) -> dict:
         question = example["problem"] if "problem" in example else example["question"]

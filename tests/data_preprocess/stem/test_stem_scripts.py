@@ -94,3 +94,15 @@ def test_webinstruct_carries_what_its_judge_reads(tmp_path):
 def test_webinstruct_takes_another_limit_for_answers(tmp_path):
     make("stem/webinstruct", tmp_path, "--max-answer-tokens", "3")
     assert cards(tmp_path)["stem__web_2"]["dropped"]["answer longer than 3 tokens"] == 4
+
+
+def test_webinstruct_measures_answers_with_the_tokenizer(tmp_path):
+    from tests.support.runs import make_tokenizer
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    flags = ("--tokenizer", str(tmp_path / "tokenizer"), "--max-answer-tokens", "1000")
+    (rows,) = make("stem/webinstruct", tmp_path / "data", *flags)["train"].values()
+    for row in rows:
+        answer = row["reward_model"]["ground_truth"]
+        assert row["extra_info"]["token_length"] == len(tokenizer.encode(answer, add_special_tokens=False))
+    assert len(rows) == 5
