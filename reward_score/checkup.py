@@ -154,7 +154,7 @@ class Checkup:
             if result.acc >= 1 or result.score > (0.999 if partial else 0):
                 report.add("a wrong answer scores", probe.row, f"{probe.name}: {_describe(result)}")
             elif result.status != "ok":
-                report.add(f"a wrong answer ends in {result.status}", probe.row, f"{probe.name}: {result.error}")
+                report.add(_failure(probe, result), probe.row, f"{probe.name}: {result.error}")
 
 
 def _near_misses(row: Row, reward: Reward) -> list[str]:
@@ -163,6 +163,14 @@ def _near_misses(row: Row, reward: Reward) -> list[str]:
         return reward.near_misses(row.ground_truth, row.extra_info) if reward.near_misses else []
     except BAD_ROW:
         return []
+
+
+def _failure(probe: _Probe, result: RewardResult) -> str:
+    """What kind of problem it is that a wrong answer could not be scored."""
+    for service in resolve(probe.row.data_source).services:
+        if result.status == "unavailable" or service.split()[0].strip(",") in result.error:
+            return f"needs a service that does not answer: {service}"
+    return f"a wrong answer ends in {result.status}"
 
 
 def _score_here(probe: _Probe) -> tuple[float, float]:

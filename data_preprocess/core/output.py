@@ -43,22 +43,36 @@ def write_parquet(path: Path, chunks: Sequence[Kept]) -> str:
     """Writes the rows kept of each chunk, in order, under one schema; returns the file's sha256.
 
     The file appears under its name only when it is complete.
+
+    Raises:
+        ValueError: two rows have one `extra_info.id`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     schema = _schema([chunk.path for chunk in chunks])
+    seen: set[str] = set()
     try:
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
             for chunk in chunks:
                 with pa.memory_map(str(chunk.path)) as file:
                     table = pa.ipc.open_file(file).read_all().take(pa.array(chunk.positions, pa.int64()))
                     table = _number_copies(_conform(table, schema), chunk)
+                    _check_ids(table, seen)
                     writer.write_table(table, row_group_size=ROW_GROUP)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_ids(table: pa.Table, seen: set[str]) -> None:
+    for info in table["extra_info"].to_pylist():
+        if info["id"] in seen:
+            raise ValueError(
+                f"extra_info.id {info['id']!r} belongs to two rows (one has index {info['index']}): let the "
+                "script give each its own, or none")
+        seen.add(info["id"])
 
 
 def _schema(chunks: Sequence[Path]) -> pa.Schema:

@@ -127,6 +127,12 @@ def test_a_reward_that_can_be_fooled_is_found_out(leaky_reward):
     assert all(line.startswith("f row 7: ") for line in problems["a wrong answer scores"])
 
 
+def test_a_service_that_is_missing_is_named(write, capsys, monkeypatch):
+    monkeypatch.delenv("STEM_LLM_JUDGE_URL", raising=False)
+    assert main([write([row("stem_web", "salt", question="?")]), "--workers", "1", "--probe-rows", "1"]) == 1
+    assert "stem_web: needs a service that does not answer: STEM_LLM_JUDGE_URL" in capsys.readouterr().out
+
+
 def test_as_a_command(write):
     done = subprocess.run(
         [sys.executable, "-m", "reward_score.doctor",

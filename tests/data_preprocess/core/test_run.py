@@ -220,3 +220,11 @@ def test_no_prompt_lands_on_both_sides_of_a_cut(run, tmp_path):
     prompts = [[row["prompt"][0]["content"] for row in pq.read_table(path).to_pylist()]
                for path in (tmp_path / "out").rglob("*.parquet")]  # yapf: disable
     assert len(prompts) == 2 and sorted(prompts[0] + prompts[1]) == sorted(f"{n}+1" for n in range(20))
+
+
+def test_ids_that_the_script_gives_must_be_unique(run, tmp_path, capsys):
+    script = SCRIPT.replace('{"source": "mine"}', '{"id": example["answer"]}')
+    rows = [{"question": "1+1", "answer": "2"}, {"question": "0+2", "answer": "2"}]
+    assert run(script=script, train=rows) == 1
+    assert "extra_info.id '2' belongs to two rows (one has index 1)" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("*.parquet"))
