@@ -96,12 +96,13 @@ class Supervisor:
 
     def _read(self, worker: WorkerHandle) -> None:
         """Takes all that a worker said; then, if it is dead, replaces it."""
+        ended = worker.ended  # asked first: what a dead worker said is in its socket, whole
         for task, value in worker.said():
             if task is None:
                 self._ready(value)
             elif not task.moved:
                 self._answers.append((task.ticket, "done", value))
-        if worker.dead:
+        if ended or worker.silent:
             self._bury(worker)
 
     def _ready(self, problem: str) -> None:

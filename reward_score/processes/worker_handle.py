@@ -44,7 +44,8 @@ class WorkerHandle:
         tasks: what it has; the first one is being scored since `since`.
         ready: whether it has loaded its reward function.
         scored: how many it has scored.
-        dead: whether its process has ended.
+        ended: whether its process is gone.
+        silent: whether its socket is closed or stuck.
     """
 
     def __init__(self, settings: PoolSettings, task: Task | None) -> None:
@@ -57,15 +58,15 @@ class WorkerHandle:
         self.pid: int = self._process.pid
         self.sentinel: int = self._process.sentinel
         self._settings = settings
-        self._silent = False
+        self.silent = False
         self.tasks: deque[Task] = deque([task] if task else [])
         self.ready = False
         self.scored = 0
         self.since = time.monotonic()
 
     @property
-    def dead(self) -> bool:
-        return self._silent or self._process.exitcode is not None
+    def ended(self) -> bool:
+        return self._process.exitcode is not None
 
     @property
     def deadline(self) -> float:
@@ -98,7 +99,7 @@ class WorkerHandle:
                         self._send(task)
                     yield None, message.decode()
         except (EOFError, OSError):
-            self._silent = True
+            self.silent = True
 
     def kill(self) -> None:
         """Kills its whole process group at once."""
@@ -125,7 +126,7 @@ class WorkerHandle:
         with contextlib.suppress(OSError):  # dead or stuck: the sentinel or the deadline tells
             self.connection.send_bytes(task.payload)
             return
-        self._silent = True
+        self.silent = True
 
 
 def _limit_waiting(descriptor: int) -> None:
