@@ -26,6 +26,7 @@ class Reward:
         libraries: heavy modules that the function imports on first use; a pool imports them before it forks its
             workers.
         warm_up: `module:function`, called once in each process of a pool, before its first deadline starts.
+        environment: variables without which no row can be scored; a run that lacks one does not start.
         services: what it needs outside Python, one phrase each: `STEM_LLM_JUDGE_URL (an OpenAI-compatible judge)`.
         answer_format: one sentence for people: what a response must look like to be read.
         reference_answer: `(ground_truth, extra_info) -> str | None`, a response in that format which scores full;
@@ -40,6 +41,7 @@ class Reward:
     needs_extra_info: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     warm_up: str = ""
+    environment: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     answer_format: str = ""
     reference_answer: Example | None = None
@@ -54,6 +56,7 @@ def register_reward(*patterns: str,
                     needs_extra_info: tuple[str, ...] = (),
                     libraries: tuple[str, ...] = (),
                     warm_up: str = "",
+                    environment: tuple[str, ...] = (),
                     services: tuple[str, ...] = (),
                     answer_format: str = "",
                     reference_answer: Example | None = None,
@@ -66,7 +69,7 @@ def register_reward(*patterns: str,
     """
 
     def decorate(function: RewardFunction) -> RewardFunction:
-        reward = Reward(function, patterns, needs_extra_info, libraries, warm_up, services, answer_format,
+        reward = Reward(function, patterns, needs_extra_info, libraries, warm_up, environment, services, answer_format,
                         reference_answer, near_misses, open_ended)
         for pattern in patterns:
             known = _REWARDS.setdefault(pattern, reward)

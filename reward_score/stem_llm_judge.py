@@ -14,6 +14,7 @@ SERVICE = JudgeService("STEM_LLM_JUDGE", "TIGER-Lab/general-verifier")
 @register_reward("stem_web*",
                  "stem__web*",
                  needs_extra_info=("question",),
+                 environment=("STEM_LLM_JUDGE_URL",),
                  services=("STEM_LLM_JUDGE_URL (an OpenAI-compatible server of TIGER-Lab/general-verifier)",),
                  answer_format=ANSWER_FORMAT,
                  reference_answer=boxed_reference,

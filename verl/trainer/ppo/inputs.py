@@ -2,6 +2,7 @@
 checkpoint.
 """
 import logging
+import os
 from pathlib import Path
 
 from reward_score.custom import load_custom_function
@@ -49,6 +50,10 @@ class RunInputs:
                     reward = resolve(source)
                 except ValueError as error:
                     raise ValueError(f"data.{key}: {count} of {len(dataset)} rows cannot be scored: {error}") from error
+                if missing := [name for name in reward.environment if not os.environ.get(name)]:
+                    raise ValueError(
+                        f"data.{key}: {count} rows of data_source {source} need {', '.join(missing)} in the "
+                        f"environment ({'; '.join(reward.services)})")
                 if reward.needs_extra_info:
                     _warn_of_missing_info(key, dataset, source, reward.needs_extra_info)
 

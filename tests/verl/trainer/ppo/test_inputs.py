@@ -65,6 +65,15 @@ def test_a_source_nobody_scores_is_found_in_either_file(run):
         inputs(run, data__val_files=run / "val.parquet")
 
 
+def test_a_judge_that_is_not_named_is_missed_before_anything_starts(run, monkeypatch):
+    write_rows(run / "train.parquet", [rl_row(i, "stem_web") for i in range(4)])
+    monkeypatch.delenv("STEM_LLM_JUDGE_URL", raising=False)
+    with pytest.raises(ValueError, match="^data.train_files: 4 rows of data_source stem_web need STEM_LLM_JUDGE_URL"):
+        inputs(run)
+    monkeypatch.setenv("STEM_LLM_JUDGE_URL", "http://judge:8000")
+    assert inputs(run).data_sources == ["stem_web"]
+
+
 def test_a_custom_function_takes_any_source(run):
     write_rows(run / "train.parquet", [rl_row(i, "my own") for i in range(4)])
     (run / "mine.py").write_text("def judge(data_source, solution_str, ground_truth, extra_info):\n    return 1.0\n")
