@@ -19,21 +19,28 @@ from dataclasses import dataclass, field
 
 from reward_score.extraction import after_thinking, last_code_block
 from reward_score.registry import register_reward
+from reward_score.syntax import parse
 
-RELATIVE_TOLERANCE = 1e-6  # between decimals that a program prints; integers must be equal
+RELATIVE_TOLERANCE = 1e-6  # between decimals that a program prints or returns; integers must be equal
 SECONDS_PER_TEST = 10.0
 SECONDS_PER_ANSWER = 25.0  # below the 30 s of a reward pool, whose deadline costs a worker
 MAX_CODE = 2**20  # characters
 _LANGUAGES = ("python", "python3", "py", "")
 
 _CALLS = """
-import json
+import json, math
 _cases = json.loads({cases!r})
 def _plain(value):
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+def _same(value, expected):
+    if isinstance(value, list) and isinstance(expected, list):
+        return len(value) == len(expected) and all(map(_same, value, expected))
+    if isinstance(expected, float) and type(value) in (int, float):
+        return math.isclose(value, expected, rel_tol={tolerance}, abs_tol={tolerance})
+    return value == expected
 def _equal(value, expected):
     value = _plain(value)
-    return value == expected or isinstance(expected, list) and len(expected) == 1 and value == expected[0]
+    return _same(value, expected) or isinstance(expected, list) and len(expected) == 1 and _same(value, expected[0])
 try:
     _function = Solution().{name}
 except NameError:
@@ -194,7 +201,8 @@ def _read(data_source: str, ground_truth: object, extra_info: dict) -> Tests:
     if not str(name).isidentifier():
         raise ValueError(f"ground_truth of {data_source!r}: fn_name {name!r} is no name of a function")
     cases = [[_arguments(given), _value(expected)] for given, expected in zip(inputs, outputs, strict=True)]
-    return Tests(code=_CALLS.format(cases=json.dumps(cases), name=name), entry_points=[name])
+    return Tests(code=_CALLS.format(cases=json.dumps(cases), name=name, tolerance=RELATIVE_TOLERANCE),
+                 entry_points=[name])
 
 
 def _text(value: object) -> str:
@@ -219,7 +227,7 @@ def _shadowing(extra_info: dict) -> list[str]:
     """Python's own function names that the reference defines anew, as MBPP's `def sum(a, b)`."""
     names = {extra_info.get("function_name")}
     try:
-        body = ast.parse(extra_info.get("reference") or "").body
+        body = parse(extra_info.get("reference") or "").body
     except SyntaxError:
         body = []
     names |= {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}

@@ -11,6 +11,7 @@ import re
 
 from reward_score.extraction import after_thinking, last_code_block
 from reward_score.registry import register_reward
+from reward_score.syntax import parse, parse_expression
 
 SECONDS = 5.0
 MAX_ANSWER = 20_000  # characters of an assertion
@@ -71,7 +72,7 @@ def _row(data_source: str, ground_truth: object, extra_info: dict) -> tuple[str,
     if not found:
         raise ValueError(f"ground_truth of {data_source!r} must be JSON, {{\"functional\": code of f}}")
     try:
-        return code, ast.literal_eval(str(extra_info["reference"]).strip())
+        return code, ast.literal_eval(parse_expression(str(extra_info["reference"])))
     except (KeyError, *_ERRORS):
         raise ValueError(f"extra_info['reference'] of {data_source!r} must be the output of f, as a literal") from None
 
@@ -79,7 +80,7 @@ def _row(data_source: str, ground_truth: object, extra_info: dict) -> tuple[str,
 def _given_input(data_source: str, extra_info: dict | None) -> tuple[tuple, dict] | None:
     """The arguments that an output task asks about."""
     given = _GIVEN.findall((extra_info or {}).get("original_prompt") or "")
-    return _call(ast.parse(given[-1], mode="eval").body) if given else None
+    return _call(parse_expression(given[-1])) if given else None
 
 
 def _judge(pred: str, code: str, output: object, given: tuple[tuple, dict] | None) -> str:
@@ -100,7 +101,7 @@ def _assertion(text: str) -> tuple[tuple[tuple, dict], object] | None:
     if not text or len(text) > MAX_ANSWER:
         return None
     try:
-        last = ast.parse(text).body[-1]
+        last = parse(text).body[-1]
         compared = last.test if isinstance(last, ast.Assert) else None
         if not isinstance(compared, ast.Compare) or [type(op) for op in compared.ops] != [ast.Eq]:
             return None

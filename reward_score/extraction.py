@@ -16,11 +16,11 @@ _NUMBER_IN_TEXT = re.compile(rf"(?<![\w.])(?:(?<![)\]}}])[-+])?\$?(?:{_DIGITS})(
 _DOLLARS = re.compile(r"^([-+]?)(?:\\?\$)+|\\?\$$")
 _MAX_NUMBER_LENGTH = 400
 _LAST_NUMBER_WINDOW = 100_000  # characters at the end of a text that are searched for a number
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
+_FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|mathrm|mathbf|rm)\s*\{([^{}]*)\}")
-_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*(?::\s*)?)?\(?([a-z])(?:[).:]+(?:\s.*)?)?",
+_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s*(?::\s*)?)?\(?([a-z])(?:[).:]+(?:[\s\\].*)?)?",
                      re.DOTALL | re.IGNORECASE)
-_ANSWER_LINE = re.compile(r"(?i:\banswer)\s*(?:\*+\s*)?:([^\n]*)")
+_ANSWER_LINE = re.compile(r"(?i:\banswer)\s*(?:\*+\s*)?:(?:\s|\*)*+([^\n]*)")
 
 
 def after_thinking(text: str) -> str | None:
@@ -65,19 +65,23 @@ def last_code_block(text: str, languages: Collection[str] | None = None) -> str 
     """Content of the last complete fenced block; None if there is none or the last one was never closed.
 
     Args:
-        languages: the lower-case info words taken (`python`, `py`, and "" for a bare fence); None: any.
+        languages: the lower-case info words taken (`python`, `py`, and "" for a bare fence); None: any. A bare block
+            counts only where no named one came before it: what follows a program is what it prints.
     """
-    block = None
-    fence, language, start = "", "", 0
+    block, named = None, False
+    fence, indent, start, taken = "", "", 0, False
     for match in _FENCE.finditer(text):
-        marks, word = match.group(1), match.group(2).strip().lower()
+        spaces, marks, word = match.group(1), match.group(2), match.group(3).strip().lower()
         if not fence:
-            fence, language, start = marks, word.split(" ")[0], match.end()
-            if languages is None or language in languages:
-                block = None
+            fence, indent, start = marks, spaces, match.end()
+            language = word.split(" ")[0]
+            taken = languages is None or language in languages and (language != "" or not named)
+            if taken:
+                block, named = None, language != ""
         elif marks[0] == fence[0] and len(marks) >= len(fence) and not word:
-            if languages is None or language in languages:
-                block = text[start:match.start()].strip("\n")
+            if taken:
+                lines = text[start:match.start()].strip("\n").split("\n")
+                block = "\n".join(line.removeprefix(indent) for line in lines)
             fence = ""
     return block
 
@@ -88,14 +92,14 @@ def last_letter(text: str, letters: str = "ABCDEFGHIJ") -> str | None:
     Reads a short text as it stands in a box or after `Answer:` - `C`, `(C)`, `c.`, `\text{C}`, `C) 42`, `option C`.
     None where it names no letter of `letters`, or several.
     """
-    text = _TEXT_COMMAND.sub(r"\1", text).replace("$", "").replace("*", "").strip()
+    text = _TEXT_COMMAND.sub(r"\1", text).replace("$", "").replace("*", "").strip(" \t\n`,")
     match = _CHOICE.fullmatch(text)
     letter = match.group(1).upper() if match else ""
     return letter if letter and letter in letters.upper() else None
 
 
 def last_answer_line(text: str) -> str | None:
-    """What follows the last `Answer:` on its line, bold marks taken off; None if nothing does."""
+    """The line that follows the last `Answer:`, on its line or the next, bold marks taken off; None if none does."""
     line = None
     for match in _ANSWER_LINE.finditer(text):
         line = match.group(1)

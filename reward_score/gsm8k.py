@@ -2,8 +2,11 @@ r"""`openai/gsm8k`: grade-school word problems with one number as the answer (Co
 
 from fractions import Fraction
 
+from reward_score.equivalence.text import canonical, split_unit, squeezed
 from reward_score.extraction import after_thinking, last_boxed, last_hashes, parse_number
 from reward_score.registry import register_reward
+
+MAX_LENGTH = 1000  # characters of an answer
 
 
 def _reference(ground_truth: object, extra_info: dict) -> str:
@@ -20,7 +23,7 @@ def _near_misses(ground_truth: object, extra_info: dict) -> list[str]:
 
 
 @register_reward("openai/gsm8k",
-                 answer_format=r"the number after the last `####`, or in the last \boxed{...} if there is no ####",
+                 answer_format=r"the number after the last `####`, or in the last \boxed{...} if that comes later",
                  reference_answer=_reference,
                  near_misses=_near_misses)
 def compute_score(data_source: str,
@@ -30,18 +33,26 @@ def compute_score(data_source: str,
                   **kwargs: object) -> dict[str, object]:
     r"""1.0 if the answer equals the reference as a number, exactly; else 0.0.
 
-    The answer is what follows the last `####`; a response without one is read from its last `\boxed{}`. Extra key:
-    `pred`.
+    The answer is what follows the last `####` (`#### 42`), or the last `\boxed{}` where that comes later; a unit
+    (`\text{ eggs}`, `eggs`) is not looked at. Extra key: `pred`.
 
     Raises:
         ValueError: `ground_truth` is not a number.
     """
     truth = _truth(ground_truth, data_source)
     answer = after_thinking(solution_str) or ""
-    hashes = last_hashes(answer)
-    pred = (last_boxed(answer) or "") if hashes is None else hashes
-    score = float(parse_number(pred.rstrip("\\% ")) == truth)
+    after_hashes = answer.rpartition("####")[2]
+    boxed = "\\boxed" in after_hashes or "\\fbox" in after_hashes
+    pred = (last_boxed(answer) if boxed else last_hashes(answer)) or ""
+    score = float(_number(pred) == truth)
     return {"score": score, "acc": score, "pred": pred[:200]}
+
+
+def _number(pred: str) -> Fraction | None:
+    if len(pred) > MAX_LENGTH:
+        return None
+    text, _ = split_unit(canonical(pred))
+    return parse_number(squeezed(text))
 
 
 def _truth(ground_truth: object, data_source: str) -> Fraction:

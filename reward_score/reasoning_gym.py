@@ -5,11 +5,13 @@ A parquet column must be homogeneous while metadata differs per generator, so a 
 """
 
 import json
+import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
 
 from reward_score.equivalence.complexity import too_complex
+from reward_score.equivalence.numbers import read_number
 from reward_score.extraction import after_thinking, last_boxed, last_tag
 from reward_score.registry import register_reward
 
@@ -25,6 +27,9 @@ _FORMULA_NAMES = frozenset({
 _EVALUATED_AS_FORMULA = frozenset(
     {"countdown", "intermediate_integration", "polynomial_multiplication", "puzzle24", "simple_integration"})
 _ANY_TEXT_PASSES = frozenset({"game_of_life_halting"})  # its verifier accepts every non-empty answer
+_ANY_PREFIX_PASSES = frozenset({"coin_flip"})  # its verifier gives `0` full marks for 0.3125
+_TOLERANCE = 1e-4  # of a probability, as that verifier has it
+_NAN_PASSES = frozenset({"complex_arithmetic"})  # its verifier takes min(1, exp(-distance))
 _COMPARED_AS_TUPLES = frozenset({"arc_agi", "rearc"})  # JSON made lists of them
 
 
@@ -97,7 +102,7 @@ def _to_tuples(value: object) -> object:
 
 
 def _unsafe(task: str, answer: str) -> str:
-    """Why `answer` must not reach a verifier that evaluates it."""
+    """Why `answer` must not reach a verifier that evaluates it, or that it would fool."""
     if task in _EVALUATED_AS_LITERAL and not _LITERAL.fullmatch(answer):
         return "not a literal"
     if task in _EVALUATED_AS_FORMULA:
@@ -105,12 +110,14 @@ def _unsafe(task: str, answer: str) -> str:
         if not _FORMULA.fullmatch(answer) or any(len(name) > 1 and name not in _FORMULA_NAMES for name in names):
             return "not a formula"
         return too_complex(answer)
-    return ""
+    return "not a number" if task in _NAN_PASSES and "nan" in answer.lower() else ""
 
 
 def _native_score(data_source: str, task: str, answer: str, entry: dict) -> float:
     if task in _ANY_TEXT_PASSES:
         return float(answer == str(entry["answer"]))
+    if task in _ANY_PREFIX_PASSES:
+        return float(abs(_probability(answer) - _probability(str(entry["answer"]))) <= _TOLERANCE)
     scorer = _scorer(task)
     try:
         return float(scorer(answer, entry))
@@ -122,6 +129,15 @@ def _native_score(data_source: str, task: str, answer: str, entry: dict) -> floa
         except Exception:  # noqa: BLE001 -- not even its own answer: the row is at fault
             raise ValueError(f"entry of {data_source!r} does not fit the generator {task!r}: {error!r}") from error
         return 0.0
+
+
+def _probability(text: str) -> float:
+    """`0.25`, `1/4`, `2.5e-1`; NaN for anything else."""
+    number = read_number(text)
+    try:
+        return float(number.value if number else text)
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 @lru_cache(maxsize=128)

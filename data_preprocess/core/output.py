@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ROW_GROUP = 4096
@@ -55,7 +56,9 @@ def write_parquet(path: Path, chunks: Sequence[Kept]) -> str:
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
             for chunk in chunks:
                 with pa.memory_map(str(chunk.path)) as file:
-                    table = pa.ipc.open_file(file).read_all().take(pa.array(chunk.positions, pa.int64()))
+                    table = pa.ipc.open_file(file).read_all()
+                    if len(chunk.positions) < len(table):
+                        table = table.take(pa.array(chunk.positions, pa.int64()))
                     table = _number_copies(_conform(table, schema), chunk)
                     _check_ids(table, seen)
                     writer.write_table(table, row_group_size=ROW_GROUP)
@@ -67,12 +70,10 @@ def write_parquet(path: Path, chunks: Sequence[Kept]) -> str:
 
 
 def _check_ids(table: pa.Table, seen: set[str]) -> None:
-    for info in table["extra_info"].to_pylist():
-        if info["id"] in seen:
-            raise ValueError(
-                f"extra_info.id {info['id']!r} belongs to two rows (one has index {info['index']}): let the "
-                "script give each its own, or none")
-        seen.add(info["id"])
+    for row_id in pc.struct_field(table["extra_info"], "id").to_pylist():
+        if row_id in seen:
+            raise ValueError(f"extra_info.id {row_id!r} belongs to two rows: let the script give each its own, or none")
+        seen.add(row_id)
 
 
 def _schema(chunks: Sequence[Path]) -> pa.Schema:

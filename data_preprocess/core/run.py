@@ -118,8 +118,10 @@ def _run_chunks(job: Job, chunks: Iterable[list], num_proc: int) -> Iterator[Chu
         for number, examples in itertools.chain(first, numbered):
             yield process_chunk(job, number, examples)
         return
-    context = multiprocessing.get_context("spawn")  # tokenizers have threads, which a fork would break
-    with ProcessPoolExecutor(num_proc, mp_context=context) as pool:
+    context = multiprocessing.get_context("forkserver")  # tokenizers have threads, which a plain fork would break
+    if job.tokenizer:
+        context.set_forkserver_preload(["verl.utils.dataset.chat"])  # takes seconds, so once
+    with ProcessPoolExecutor(num_proc, mp_context=context, initializer=_start_worker) as pool:
         waiting: collections.deque[Future] = collections.deque()
         for number, examples in itertools.chain(first, numbered):
             waiting.append(pool.submit(process_chunk, job, number, examples))
@@ -127,6 +129,10 @@ def _run_chunks(job: Job, chunks: Iterable[list], num_proc: int) -> Iterator[Chu
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _start_worker() -> None:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # there is a process for each core
 
 
 def _chunked(examples: Iterable[tuple[int, Example]]) -> Iterator[list]:

@@ -14,6 +14,7 @@ from functools import lru_cache, wraps
 import math_verify
 import sympy
 from latex2sympy2_extended import NormalizationConfig, latex2sympy, normalize_latex
+from latex2sympy2_extended.latex2sympy2 import ConversionConfig
 
 from reward_score.equivalence.complexity import too_complex
 from reward_score.equivalence.numbers import Number
@@ -28,6 +29,7 @@ _POINTS = tuple(  # fixed, so that a verdict is; of both signs, so that |x| is n
     tuple(row.split()) for row in ("1.37 2.11 0.73 3.19 1.91 2.63", "-0.61 1.73 2.39 -1.13 0.47 -2.17",
                                    "-2.87 -0.29 -1.51 0.83 -3.41 1.29"))
 _STYLE = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
+_CASE = ConversionConfig(lowercase_symbols=False)  # R^2-r^2 is not 0
 
 
 def _false_where_it_fails(judge: Callable[..., bool]) -> Callable[..., bool]:
@@ -51,7 +53,7 @@ def parse(text: str) -> object | None:
         return None
     latex = normalize_latex(_FACTOR.sub(r"\1 \\cdot ", text), _STYLE)
     try:
-        value = latex2sympy(latex, is_real=True, normalization_config=None)
+        value = latex2sympy(latex, is_real=True, normalization_config=None, conversion_config=_CASE)
         return _exact(value.subs(_I, sympy.I) if _HAS_I.search(latex) else value)
     except Exception:  # noqa: BLE001 -- the parser and SymPy raise any kind for text that is no formula
         return None
@@ -104,6 +106,8 @@ def same_equation(truth: tuple[str, str], answer: tuple[str, str]) -> bool:
     symbols = sorted(a.free_symbols, key=str)
     if not symbols or a.free_symbols != b.free_symbols:
         return False
+    if _is_value(*sides[:2]) and not _is_value(*sides[2:]):  # 3x+2 = 17 does not solve for x = 5
+        return False
     at = _values(symbols, _POINTS[0])
     above, below = _evaluated(b.subs(at)), _evaluated(a.subs(at))
     if _is_zero(above) or _is_zero(below):
@@ -117,6 +121,8 @@ def same_union(parts: tuple[str, ...], other: str) -> bool:
     relations, b = [parse(part) for part in parts], parse(other)
     if not isinstance(b, sympy.Set) or not all(relation.free_symbols for relation in relations):
         return False
+    if not all(map(_is_solved, relations)):
+        return False
     return _verify(b, sympy.Union(*(relation.as_set() for relation in relations)))
 
 
@@ -129,12 +135,28 @@ def same_relation_or_set(truth: str, answer: str) -> bool:
     relations = [value for value in (a, b) if getattr(value, "is_Relational", False) or isinstance(value, sympy.And)]
     if any(not value.free_symbols for value in relations):  # 0 < 1 says nothing
         return False
+    if sympy.S.EmptySet in (a, b):  # x^2 < 0 is the question, not its answer
+        return a == b
+    if _is_solved(a) and not _is_solved(b):
+        return False
     if len(relations) == 2 and a.free_symbols != b.free_symbols:
         return False
     several = [value.args if isinstance(value, sympy.And) else (value,) for value in (a, b)]
     if len(relations) == 2 and len(several[0]) == len(several[1]) > 1:  # 1 < x < 2 and 2 > x > 1
         return all(any(_verify(one, other) for other in several[1]) for one in several[0])
     return _verify(a, b)
+
+
+def _is_solved(value: object) -> bool:
+    """False for an inequality that is still to be solved (`x^2 < 4`, `|x| < 2`)."""
+    if isinstance(value, sympy.And):
+        return all(map(_is_solved, value.args))
+    return not getattr(value, "is_Relational", False) or _is_value(value.lhs, value.rhs)
+
+
+def _is_value(left: sympy.Expr, right: sympy.Expr) -> bool:
+    """Whether one side is a symbol and the other a value without symbols."""
+    return left.is_Symbol and not right.free_symbols or right.is_Symbol and not left.free_symbols
 
 
 def _verify(truth: object, answer: object) -> bool:

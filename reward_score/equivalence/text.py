@@ -12,15 +12,18 @@ _UNICODE = str.maketrans({
     "\u2248": r"\approx ", "\u03b8": r"\theta ", "\u03b1": r"\alpha ", "\u03b2": r"\beta ", "\u20ac": r"\text{euro}",
 })  # yapf: disable
 _REWRITES = tuple((re.compile(pattern), replacement) for pattern, replacement in (
+    (r"\u221a\s*(?:\(([^()]*)\)|([0-9]+|[a-zA-Z]))", r"\\sqrt{\1\2}"),
     (r"(?<=[0-9])(?:\\,|\{,\}|\\ |,\\!\s*|\\!)(?=[0-9]{3}(?![0-9]))", ","),
     (r"\\(?:left|right|m?[bB]igg?[lr]?)(?![a-zA-Z])\s*\.?", ""),
     (r"\\(?:displaystyle|textstyle|limits|!|\(|\)|\$)(?![a-zA-Z])|(?<!\\)\$", ""),
     (r"\\\\\[[0-9.]+[a-z]+\]", r"\\\\"),
     (r"(?<!\\)\\[,;: ]|(?<!\\)~|\\(?:quad|qquad)(?![a-zA-Z])", " "),
     (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-    (r"\\(?:mathrm|textrm|textnormal|textit|textbf|mathbf|mathit|mbox|operatorname|rm|bf)\s*\{", r"\\text{"),
+    (r"\\(?:mathrm|textrm|textnormal|textit|textbf|mathbf|mathit|mbox|operatorname|rm|bf|boldsymbol|bm)\s*\{",
+     r"\\text{"),
     (r"\\text\s*\{\s*([\\%.]*)\s*\}", r"\1"),
     (r"\\text\s*\{\s*(and|or)\s*\}", r" \1 "),
+    (r"\^\s*\{?\s*\\circ\s*\}?\s*(?:\\text\s*\{\s*([CF])\s*\}|([CF])(?![a-zA-Z]))", r"\\text{degree \1\2}"),
     (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-z])", r"\\text{degree}"),
     (r"\\lbrace(?![a-z])", r"\\{"),
     (r"\\rbrace(?![a-z])", r"\\}"),
@@ -50,12 +53,17 @@ _SPACED_THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(?: [0-9]{3})+")
 _LETTER = re.compile(r"\\text\s*\{\s*(\(?[a-zA-Z]\)?)\s*\}")
 _POWER = r"(?:\s*\^\s*\{?\s*[23]\s*\}?)?"
 _UNIT = re.compile(
-    r"(?P<body>.*?[^\s\\/])\s*(?P<unit>(?:\\?%|\\text\s*\{[a-zA-Z%/^0-9. *-]{1,40}\}|(?<![a-zA-Z\\])"
+    r"(?P<body>.*?[^\s\\/])\s*(?P<unit>(?:\\?%|\\text\s*\{\s*[a-zA-Z%/][a-zA-Z%/^0-9. *-]{0,39}\}|(?<![a-zA-Z\\])"
     r"(?:cm|mm|km|kg|mph|ft|inch(?:es)?|feet|foot|yards?|miles?|met(?:er|re)s?|hours?|minutes?|seconds?"
     r"|pct|percentage|days?|weeks?|months?|years?|dollars?|cents?|degrees?|percent|units?|sq(?:uare)? units?))"
     rf"{_POWER}(?:\s*/\s*\\text\s*\{{[a-zA-Z ]{{1,40}}\}}{_POWER})?)", re.DOTALL)
-_NO_UNIT = re.compile(r"\b(?:and|or|not|more|less|than|least|most|minus|plus|times|over|hundred|thousand|million"
-                      r"|billion|trillion|dozen|pairs?|half|to|about|base|mod|if|for|when|where)\b")
+_NO_UNIT = re.compile(r"\b(?:and|or|not|more|less|than|least|most|minus|plus|times|over|hundreds?|thousands?|millions?"
+                      r"|billions?|trillions?|dozens?|pairs?|half|to|about|base|mod|if|for|when|where|squared|cubed"
+                      r"|factorial|divided|remainder|negative|wrong|sqrt|cos|sin|log|pi)\b"
+                      r"|\{\s*[ekinxyz]\s*\}"  # 5\text{i} is no number
+                      r"|(?<![0-9a-zA-Z^{])(?<![{^] )-?[0-9]|\b[eErR][0-9]")  # 5\text{ /2}, 5\text{e3}
+_COUNTED = re.compile(r"(?P<body>[-+]?[0-9][0-9,.]*) (?P<unit>[a-z]{4,20}(?: [a-z]{3,20}){0,3})")  # 5 apples
+_NOT_COUNTED = re.compile(rf"{_NO_UNIT.pattern}|alpha|beta|gamma|delta|theta|lambda|sigma|omega|root|infinity|choose")
 _UNIT_NAMES = {
     "centimeter": "cm", "centimetre": "cm", "millimeter": "mm", "kilometer": "km", "kilometre": "km", "meter": "m",
     "metre": "m", "inche": "in", "inch": "in", "foot": "ft", "feet": "ft", "sec": "s", "second": "s", "hour": "h",
@@ -110,8 +118,9 @@ def split_unit(text: str) -> tuple[str, str]:
     r"""`5\text{ cm}^{2}` to `("5", "cm^2")`; no unit is "". A unit that is no unit (`million`, `or more`) stays."""
     if text.startswith("\\text"):
         return text, ""
-    match = _UNIT.fullmatch(text)
-    if not match or _NO_UNIT.search(match["unit"]):
+    counted = _COUNTED.fullmatch(text)
+    match = counted or _UNIT.fullmatch(text)
+    if not match or (_NOT_COUNTED if counted else _NO_UNIT).search(match["unit"]):
         return text, ""
     return match["body"].strip(), _unit_name(match["unit"])
 
@@ -152,7 +161,8 @@ def shape(text: str) -> Shape:
     if opening == "\\{":
         return Shape("{}", tuple(part for each in parts for part in _plus_minus(each)) if inner else ())
     if len(parts) == 1:
-        return shape(inner) if opening + closing == "()" and inner else Shape("leaf", (text,))
+        inside = inner and opening + closing == "()" or inner.startswith("\\begin")
+        return shape(inner) if inside else Shape("leaf", (text,))
     return Shape(opening + closing, parts)
 
 

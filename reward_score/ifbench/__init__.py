@@ -6,6 +6,7 @@ import json
 from reward_score.instructions.drafts import near_misses, write
 from reward_score.instructions.scoring import Demand, read_demands, score_demands
 from reward_score.registry import register_reward
+from reward_score.syntax import parse_expression
 
 
 def _demands(data_source: str, ground_truth: object) -> list[Demand]:
@@ -28,7 +29,7 @@ def _items(data_source: str, ground_truth: object) -> list[dict]:
 
 def _literal(text: str) -> object:
     try:
-        return ast.literal_eval(text)  # a literal of the dataset, never the model's text
+        return ast.literal_eval(parse_expression(text))  # a literal of the dataset, never the model's text
     except (ValueError, SyntaxError):
         pass
     try:

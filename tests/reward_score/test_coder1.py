@@ -185,6 +185,16 @@ def test_output_is_compared_word_by_word(found, expected, equal):
     assert coder1.same_output(found, expected) == equal
 
 
+@pytest.mark.parametrize(("returned", "expected", "passes"), [
+    ("0.1 + 0.2", 0.3, 1), ("[0.1 + 0.2, 1]", [0.3, 1], 1), ("(1, [2.0000001])", [1, [2.0]], 1), ("2.001", 2.0, 0),
+    ("float('inf')", float("inf"), 1), ("5", float("inf"), 0), ("float('nan')", 2.0, 0), ("1000001", 1000000, 0),
+    ("10**400", 2.0, 0), ("[2.0, 3]", [2.0], 0), ("'2.0'", 2.0, 0),
+])  # yapf: disable
+def test_decimals_that_a_function_returns(returned, expected, passes):
+    truth = json.dumps({"inputs": [[1]], "outputs": [[expected]], "fn_name": "f"})
+    assert coder1.compute_score("taco", fenced(f"def f(x):\n    return {returned}"), truth)["score"] == passes
+
+
 @pytest.mark.parametrize(("truth", "words"), [
     ("no json", "no JSON"), (json.dumps({}), "functional"), (json.dumps({"functional": " "}), "functional"), (None, "NoneType"),
     (json.dumps({"inputs": [], "outputs": []}), "0 inputs"), (json.dumps({"inputs": ["1"], "outputs": []}), "1 inputs"),

@@ -144,6 +144,19 @@ def test_last_code_block_is_found(code, after, language, fence):
     assert last_code_block(block, (language,)) == found
 
 
+def test_an_indented_block_loses_its_indent():
+    assert last_code_block("1. So:\n   ```python\n   if x:\n       y\n\n   ```") == "if x:\n    y"
+
+
+def test_a_bare_block_after_a_named_one_is_what_the_program_prints():
+    program, output = "```python\nprint(3)\n```\n", "```\n3\n```\n"
+    assert last_code_block(program + output, ("python", "")) == "print(3)"
+    assert last_code_block(program + "```\n3", ("python", "")) == "print(3)"
+    assert last_code_block(output + program, ("python", "")) == "print(3)"
+    assert last_code_block(output + "```\n4\n```", ("python", "")) == "4"
+    assert last_code_block(program + output) == "3"
+
+
 @pytest.mark.parametrize("text", ["", "no block", "```python\n1", "```\n1\n```\n```\n2", "`1`", "x ```\n1\n```x"])
 def test_without_a_complete_last_block(text):
     assert last_code_block(text) is None
@@ -153,7 +166,7 @@ def test_without_a_complete_last_block(text):
     st.sampled_from("ABCDEFGHIJ"),
     st.sampled_from([
         "{}", "({})", "{}.", "{})", "({}) 42", "**{}**", r"\text{{{}}}", r"\textbf{{({})}}", "${}$", "Option {}",
-        "answer: {}", "choice ({})", "{}: because"
+        "answer: {}", "choice ({})", "{}: because", "`{}`", "{},", r"({})\ 42", r"\text{{({})}} 42"
     ]))
 def test_letters(letter, spelling):
     assert last_letter(spelling.format(letter)) == letter
@@ -169,13 +182,16 @@ def test_no_single_letter(text):
     st.text(),
     st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="*:"),
             min_size=1).filter(lambda text: "answer" not in text.lower()),
-    st.sampled_from(["Answer: {}", "**Answer:** {}", "Final answer: {}", "ANSWER :{}", "answer**: {}\nend"]))
+    st.sampled_from([
+        "Answer: {}", "**Answer:** {}", "Final answer: {}", "ANSWER :{}", "answer**: {}\nend", "Answer:\n{}",
+        "**Answer:**\n\n{}"
+    ]))
 def test_last_answer_line_wins(before, content, spelling):
     assert last_answer_line(f"{before}\n{spelling.format(content)}") == content
 
 
 @pytest.mark.parametrize("text",
-                         ["", "The answer is 42", "Answer: 1\nAnswer:", "Answer: 1\nAnswer:   \n2", "reanswer: 1"])
+                         ["", "The answer is 42", "Answer: 1\nAnswer:", "Answer: 1\nAnswer:   \n", "reanswer: 1"])
 def test_no_answer_line(text):
     assert last_answer_line(text) is None
 

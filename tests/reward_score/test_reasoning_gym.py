@@ -53,6 +53,15 @@ def answer_of(entry):
     return str(json.loads(entry)["answer"])
 
 
+@pytest.mark.parametrize(("task", "answer"), [("coin_flip", "0."), ("coin_flip", "nan"), ("coin_flip", "9" * 400),
+                                              ("complex_arithmetic", "nan"), ("complex_arithmetic", "nan+nanj")])
+def test_answers_that_fool_a_verifier(task, answer):
+    for entry in reasoning_gym.create_dataset(task, seed=1, size=12):
+        text = json.dumps(entry)
+        assert score(answer_of(text), text, task)["score"] == 1.0
+        assert score(answer, text, task)["score"] == (answer == "0." and float(answer_of(text)) < 1e-4)
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("wrap", ["{}", "<think>no</think>\n{}", "so <answer>\n{}\n</answer> bye"])
 def test_reference_scores_one(entries, task, wrap):

@@ -1,5 +1,6 @@
 """A process of the sandbox: confines itself, then runs what it was forked for."""
 
+import builtins
 import os
 import resource
 import signal
@@ -16,6 +17,9 @@ MAX_STACK = 128 * 2**20
 _LIMITS = {"cpu": resource.RLIMIT_CPU, "memory": resource.RLIMIT_AS, "file": resource.RLIMIT_FSIZE,
            "processes": resource.RLIMIT_NPROC, "files": resource.RLIMIT_NOFILE, "core": resource.RLIMIT_CORE,
            "stack": resource.RLIMIT_STACK}  # yapf: disable
+
+
+builtins.exit = builtins.quit = sys.exit  # by `site`, which -S leaves out
 
 
 def confine(descriptors: dict[int, int], limits: dict[str, int], user: int | None, folder: str, signals: bool) -> None:

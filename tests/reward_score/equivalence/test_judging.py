@@ -186,7 +186,20 @@ P(x)=x^2-1 @ (x-1)(x+1)
 \log_2(8) @ 3
 5\text{ m/s} @ 5 \text{ meters per second}
 5 \text{ m}/\text{s} @ 5
+8 \mathrm{~m}^{2} @ 8
 2\frac{\pi}{4} @ \frac{\pi}{2}
+\boldsymbol{18} @ 18
+12 students @ 12
+3\text{ x-intercepts} @ 3
+12 eggs per day @ 12
+75^\circ C @ 75
+75^{\circ} \mathrm{F} @ 75^\circ F
+2√3 @ 2\sqrt{3}
+√(x+1) @ \sqrt{x+1}
+\left[\begin{matrix}1&0\\0&1\end{matrix}\right] @ \begin{pmatrix}1&0\\0&1\end{pmatrix}
+-\infty < x < 3 @ (-\infty,3)
+\pi(R-r)(R+r) @ \pi(R^2-r^2)
+5=x @ x=5
 """
 
 DIFFERENT = r"""
@@ -290,6 +303,28 @@ x^2+1=0 @ x^2+2=0
 3\binom{5}{2} @ 13
 5\text{ m/s} @ 5 \text{ m/s}^2
 5 \text{ m}/\text{s} @ 5\text{ m}
+0 @ \pi(R^2-r^2)
+1 @ \frac{R}{r}
+x<\infty @ \emptyset
+x^2+1<0 @ \emptyset
+x^2+1>0 @ \emptyset
+x^2-5x+6<0 @ (2,3)
+x^2-5x+6>0 @ (-\infty,2)\cup(3,\infty)
+3x-1\geq 5 @ x\geq 2
+3x+2=17 @ x=5
+3\mathrm{e} @ 3
+3\text{i} @ 3
+3\text{x} @ 3
+4\text{2} @ 4
+5\text{ /2} @ 5
+5\text{-3} @ 5
+5\text{e3} @ 5
+5\text{ squared} @ 5
+5\text{ thousands} @ 5
+5 millions @ 5
+5 factorial @ 5
+5 feet 3 inches @ 5
+75^\circ F @ 75^\circ C
 """
 
 

@@ -131,6 +131,8 @@ def test_a_programs_start_and_end():
         "print(sys.stdin.read().strip())\nsys.exit(0)")
     assert run_program(code, b"in\n").stdout.split() == [b"thread", b"__main__", b"main.py", b"3", b"in", b"bye"]
     assert run_program("import sys\nsys.exit('no')").verdict == "runtime error"
+    assert run_program("print(3)\nexit()").stdout == run_program("print(3)\nquit()").stdout == b"3\n"
+    assert run_program("exit()").verdict == "ok"
     assert run_program("import os\nprint(os.environ['HOME'], sorted(os.environ))").verdict == "ok"
 
 
