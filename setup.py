@@ -15,7 +15,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["verl*", "reward_score*", "data_preprocess*"]),
+    packages=find_packages(include=["verl*", "reward_score*", "data_preprocess*", "data_analysis*", "viewer*"]),
     package_data={"verl.config": ["*.yaml"]},
     install_requires=DEPENDENCIES["core"],
     extras_require={

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("verl", "reward_score", "data_preprocess", "viewer")
+PACKAGES = ("verl", "reward_score", "data_preprocess", "data_analysis", "viewer")
 LONGEST = 300  # lines of a source file
 # In parts, so that this file does not break its own rules.
 MACHINE_PATHS = tuple("/" + name + "/" for name in ("root", "work", "home"))

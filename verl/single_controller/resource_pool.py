@@ -3,7 +3,7 @@ import time
 from typing import Any
 
 import ray
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup, placement_group, placement_group_table, remove_placement_group
 
 START_TIMEOUT = 120.0  # s, for Ray to find the bundles
 
@@ -34,21 +34,32 @@ class ResourcePool:
             f"than there are: the nodes of this cluster have {have} {name}s; lower the two keys{fix}")
 
     def placement_groups(self) -> list[PlacementGroup]:
-        """One group per node, reserved on the first call."""
+        """One group per node, each on a node of its own; reserved on the first call."""
         if not self._groups:
             self.check(ray.nodes())
-            bundles = [self.bundle() for _ in range(self.devices_per_node)]
-            self._groups = [placement_group(bundles, strategy="STRICT_PACK") for _ in range(self.nnodes)]
             deadline = time.monotonic() + START_TIMEOUT
-            for group in self._groups:
-                if not group.wait(max(1.0, deadline - time.monotonic())):
-                    raise TimeoutError(
-                        f"Ray did not reserve {bundles} within {START_TIMEOUT:.0f} s: other jobs hold the devices "
-                        f"(free now: {ray.available_resources()})")
+            for _ in range(self.nnodes):
+                self._reserve(deadline)
         return self._groups
+
+    def _reserve(self, deadline: float) -> None:
+        """Bundles on a node that has none of this pool yet: a large one could hold the share of two."""
+        bundles = [self.bundle() for _ in range(self.devices_per_node)]
+        taken = ",".join(node for group in self._groups for node in set(_nodes_of(group)))
+        other = [{"ray.io/node-id": f"!in({taken})"}] * len(bundles) if taken else None
+        group = placement_group(bundles, strategy="STRICT_PACK", bundle_label_selector=other)
+        self._groups.append(group)
+        if not group.wait(max(1.0, deadline - time.monotonic())):
+            raise TimeoutError(
+                f"Ray did not reserve {bundles} within {START_TIMEOUT:.0f} s: other jobs hold the devices "
+                f"(free now: {ray.available_resources()})")
 
     def release(self) -> None:
         """Gives the bundles back; their workers end."""
         for group in self._groups:
             remove_placement_group(group)
         self._groups = []
+
+
+def _nodes_of(group: PlacementGroup) -> list[str]:
+    return list(placement_group_table(group)["bundles_to_node_id"].values())

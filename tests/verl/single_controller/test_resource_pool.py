@@ -1,4 +1,7 @@
 import pytest
+import ray
+from ray.cluster_utils import Cluster
+from ray.util.placement_group import placement_group_table
 
 from verl.single_controller import ResourcePool
 
@@ -35,3 +38,17 @@ def test_a_worker_gets_a_device_of_its_own():
     assert ResourcePool(2, 3, "cuda").bundle() == {"CPU": 1, "GPU": 1}
     assert ResourcePool(2, 3, "cpu").bundle() == {"CPU": 1}
     assert ResourcePool(2, 3, "cpu").world_size == 6
+
+
+def test_each_share_is_on_a_node_of_its_own():
+    """Though the first node has room for both."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=2)
+        ray.init(cluster.address, log_to_driver=False, configure_logging=False)
+        groups = ResourcePool(2, 2, "cpu").placement_groups()
+        nodes = [set(placement_group_table(group)["bundles_to_node_id"].values()) for group in groups]
+        assert [len(ids) for ids in nodes] == [1, 1] and nodes[0] != nodes[1]
+    finally:
+        ray.shutdown()
+        cluster.shutdown()

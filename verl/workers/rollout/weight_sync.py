@@ -31,10 +31,12 @@ PREFIX = "reasoning360-weights"
 def shared_memory_directory() -> Path:
     """A fresh path in RAM where the system has one (/dev/shm), else in the temp directory. The same on all nodes."""
     base = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
-    for left in base.glob(f"{PREFIX}-*"):  # of drivers on this node that were killed while they published
-        if not psutil.pid_exists(int(left.name.split("-")[-2])):
+    name = f"{PREFIX}-{os.uname().nodename}"  # a driver of another node may be alive though its pid is not known here
+    for left in base.glob(f"{name}-*"):  # of drivers on this node that were killed while they published
+        owner, pid, _ = left.name.rsplit("-", 2)
+        if owner == name and not psutil.pid_exists(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
-    return base / f"{PREFIX}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    return base / f"{name}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
 class WeightSync:

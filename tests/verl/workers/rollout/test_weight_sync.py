@@ -56,6 +56,18 @@ def test_closing_removes_what_is_left_on_this_node():
     assert shared_memory_directory() != shared_memory_directory()
 
 
+def test_what_a_driver_of_another_node_has_here_is_kept():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    here = shared_memory_directory()
+    theirs = here.with_name(
+        here.name.replace(os.uname().nodename, "another-node").replace(str(os.getpid()), str(child.pid)))
+    theirs.mkdir()
+    shared_memory_directory()
+    assert theirs.exists()
+    theirs.rmdir()
+
+
 def test_what_a_killed_driver_left_is_removed():
     child = subprocess.Popen(["true"])
     child.wait()
