@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "preprocess.json"
-ROUNDS, MAX_TOKENS = 3, 128
+ROUNDS, MAX_TOKENS = 1, 128
 WORDS = [
     "a", "train", "leaves", "the", "station", "at", "noon", "and", "travels", "km", "per", "hour", "how", "many",
     "apples", "does", "Anna", "have", "if", "she", "gives", "half", "of", "them", "to", "Ben", "find", "the", "sum",
@@ -34,7 +34,7 @@ import sys
 import datasets
 from transformers import AutoTokenizer
 
-source, tokenizer_path, target, longest, num_proc = sys.argv[1:]
+source, tokenizer_path, target, longest = sys.argv[1:]
 tokenizer = AutoTokenizer.from_pretrained(tokenizer_path)
 
 def process(example, index):
@@ -49,10 +49,9 @@ def short(row):
     text = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
     return len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= int(longest)
 
-workers = int(num_proc) or None
 rows = datasets.load_dataset("json", data_files=source, split="train", cache_dir=target + ".cache")
-rows = rows.map(process, with_indices=True, remove_columns=rows.column_names, num_proc=workers)
-rows.filter(short, num_proc=workers).to_parquet(target)
+rows = rows.map(process, with_indices=True, remove_columns=rows.column_names)
+rows.filter(short).to_parquet(target)
 """
 
 
@@ -90,7 +89,7 @@ def measure(command: list[str]) -> tuple[float, float]:
     peak, ended = [0], threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(0.25):
             peak[0] = max(peak[0], _memory(process.pid))
 
     watcher = threading.Thread(target=watch)
@@ -126,8 +125,7 @@ def compare(rows: int) -> dict[str, object]:
                 str(folder / "train.jsonl"), "--tokenizer", str(folder / "tokenizer"), "--max-prompt-tokens",
                 str(MAX_TOKENS), "--data-dir", target
             ],
-            "datasets.map": lambda target: _plain(folder, target, 0),
-            "datasets.map, num_proc=2": lambda target: _plain(folder, target, 2),
+            "datasets.map": lambda target: _plain(folder, target),
         }  # yapf: disable
         figures: dict[str, list[tuple[float, float]]] = {contender: [] for contender in contenders}
         kept = set()
@@ -155,8 +153,8 @@ def compare(rows: int) -> dict[str, object]:
     }
 
 
-def _plain(folder: Path, target: str, num_proc: int) -> list[str]:
-    inputs = [str(folder / "train.jsonl"), str(folder / "tokenizer"), target, str(MAX_TOKENS), str(num_proc)]
+def _plain(folder: Path, target: str) -> list[str]:
+    inputs = [str(folder / "train.jsonl"), str(folder / "tokenizer"), target, str(MAX_TOKENS)]
     return [sys.executable, "-c", PLAIN, *inputs]
 
 

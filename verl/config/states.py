@@ -166,8 +166,6 @@ _REWARD = [  # the newer spelling; the rest of it is renamed
     always("{reward_manager.module.*,reward_model.**}", _NO_REWARD_MODEL),
 ]
 _TRAINER = [
-    always("log_val_generations", "all answers are in validation/step_N.parquet; no logger shows them yet", 0,
-           idle=ANY),
     refused("critic_warmup", "there is no critic to warm up; leave it out", 0),
     always("{max_critic_ckpt_to_keep,use_legacy_worker_impl,use_v1}", "there is one worker and no critic"),
     refused("default_hdfs_dir", "checkpoints go to trainer.default_local_dir"),
@@ -222,6 +220,7 @@ RULES: dict[type, list[Rule]] = {
         *under("optim", _OPTIM),
         *under("fsdp_config", _FSDP),
         *under("checkpoint", _CHECKPOINT),
+        always("trainer.log_val_generations", "validation measures the loss, it writes no answers", 0, idle=ANY),
         always("use_remove_padding", "rows are always packed", True, idle=(False,)),
         always("ulysses_sequence_parallel_size", FOLDED, 1, idle=ANY),
     ],

@@ -29,7 +29,9 @@ class TrainerConfig:
     max_actor_ckpt_to_keep: int | None = key(None, "newest checkpoints to keep; null: all", at_least=1)
     rollout_data_dir: str | None = key(None, "folder of each step's rollouts; null: default_local_dir/rollouts")
     validation_data_dir: str | None = key(None, "the same for validation; null: default_local_dir/validation")
-    log_val_generations: int = key(0, "validation answers to show in the loggers", at_least=0)
+    log_val_generations: int = key(0,
+                                   "validation answers to write to val_generations.table.json, and to wandb",
+                                   at_least=0)
     balance_batch: bool = key(True, "even out the tokens per device")
     critic_warmup: int = key(0, "steps that train only the critic", at_least=0)
     seed: int = key(1, "seed of new weights and of every sample's own seed")

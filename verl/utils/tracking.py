@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from verl.utils.fs import atomic_write_text
+from verl.utils.generations_table import Generation, GenerationsTable
 
 logger = logging.getLogger(__name__)
+GENERATIONS = "val_generations.table.json"
 BACKENDS = ("console", "tensorboard", "wandb")
 
 
@@ -47,6 +49,7 @@ class Tracking:
                 f"trainer.logger has {unknown[0]!r}: choose from {', '.join(BACKENDS)}; JSON lines are always written")
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
+        self._generations = GenerationsTable(directory / GENERATIONS, start_step)
         self._backends: list[_Backend] = [_JsonLines(directory / "metrics.jsonl", start_step)]
         if "tensorboard" in backends:
             self._backends.append(_TensorBoard(directory / "tensorboard", start_step))
@@ -58,6 +61,14 @@ class Tracking:
         plain = {name: _plain(value) for name, value in data.items()}
         for backend in self._backends:
             backend.log(plain, step)
+
+    def log_generations(self, samples: Sequence[Generation], step: int) -> None:
+        """Adds the samples of a validation to `GENERATIONS` in the directory, and to the table val/generations of
+        Weights & Biases."""
+        self._generations.add(samples, step)
+        for backend in self._backends:
+            if isinstance(backend, _Wandb):
+                backend.log_table("val/generations", self._generations, step)
 
     def close(self) -> None:
         for backend in self._backends:
@@ -102,7 +113,7 @@ class _Wandb:
 
     def __init__(self, project_name: str, experiment_name: str, directory: Path, config: Mapping[str, Any]) -> None:
         try:
-            wandb = importlib.import_module("wandb")
+            self._wandb = wandb = importlib.import_module("wandb")
         except ImportError as error:
             raise ValueError(
                 "trainer.logger has wandb, which is not installed: pip install wandb, or take it out") from error
@@ -115,6 +126,10 @@ class _Wandb:
 
     def log(self, data: Mapping[str, Any], step: int) -> None:
         self._run.log(dict(data), step=step)
+
+    def log_table(self, name: str, table: GenerationsTable, step: int) -> None:
+        shown = self._wandb.Table(columns=table.columns, data=table.rows)  # a new one: a logged table is not sent again
+        self._run.log({name: shown}, step=step)
 
     def close(self) -> None:
         self._run.finish()

@@ -99,8 +99,7 @@ def test_dapo_style(files, caplog):
     assert config.reward_model.reward_manager == "dapo"
     assert config.trainer.default_local_dir == "/ckpts/DAPO/dapo"
     assert config.trainer.log_val_generations == 30
-    assert len(
-        warnings) == 6  # two renamed keys; gen_batch_size, offload, sequence parallelism, log_val_generations: idle
+    assert len(warnings) == 5  # two renamed keys; gen_batch_size, offload, sequence parallelism: idle
 
 
 def test_conda_7b_on_4_nodes(files, caplog):

@@ -115,6 +115,25 @@ def test_wandb_that_does_not_start_names_the_remedies(tmp_path, fake_wandb):
         track(tmp_path, ["wandb"])
 
 
+def test_generations_go_to_the_file_and_to_wandb_offline(tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="the wandb extra is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    tracking = track(tmp_path, ["wandb"])
+    tracking.log_generations([("q", "first", 0.0), ("r", "other", None)], 0)
+    tracking.log({"x": 1}, 0)
+    tracking.log_generations([("q", "second", 1.0), ("r", "third", 0.5)], 5)
+    tracking.close()
+    expected = {
+        "columns": ["step", "input_1", "output_1", "score_1", "input_2", "output_2", "score_2"],
+        "data": [[0, "q", "first", 0.0, "r", "other", None], [5, "q", "second", 1.0, "r", "third", 0.5]]
+    }
+    assert json.loads((tmp_path / "val_generations.table.json").read_text()) == expected
+    media = tmp_path.glob("wandb/offline-run-*/files/media/table/val/generations_*.table.json")
+    first, last = sorted((json.loads(path.read_text()) for path in media), key=lambda table: len(table["data"]))
+    assert len(first["data"]) == 1 and {name: last[name] for name in expected} == expected
+
+
 def test_module_imports_neither_torch_nor_wandb():
     code = "import sys, verl.utils.tracking; print([m for m in ('torch', 'wandb', 'ray') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -41,7 +41,7 @@ from verl.trainer.ppo.inputs import RunInputs
 from verl.trainer.ppo.plan import StepPlan
 from verl.trainer.ppo.rollouts import Rollouts
 from verl.trainer.ppo.services import reward_shaping, start_replicas, start_reward
-from verl.trainer.ppo.validation import dump, validation_metrics
+from verl.trainer.ppo.validation import dump, generations, validation_metrics
 from verl.utils.console import StepProgress, duration, step_line
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions, log_seqlen_unbalance
 from verl.workers.rollout.router import RolloutRouter
@@ -184,6 +184,8 @@ class RayPPOTrainer:
                                       progress.advance) for start in range(0, len(rows), size)
             ])
         dump(self.inputs.validation_dir / f"step_{self.step}.parquet", self.step, batch)
+        if shown := self.config.trainer.log_val_generations:
+            self.tracking.log_generations(generations(batch, shown), self.step)
         metrics = validation_metrics(batch)
         shown = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if name.startswith("val-core/"))
         print(f"validation at step {self.step}: {shown}", flush=True)
@@ -208,8 +210,8 @@ class RayPPOTrainer:
 
     def _reward_metrics(self, batch: DataProto) -> Metrics:
         results = [sample.reward for sample in batch.non_tensor_batch["sample"]]
-        metrics = metric_utils.compute_reward_metrics(batch.non_tensor_batch["data_source"], [r.status for r in results],
-                                                      [r.seconds for r in results])
+        metrics = metric_utils.compute_reward_metrics(batch.non_tensor_batch["data_source"],
+                                                      [r.status for r in results], [r.seconds for r in results])
         penalty = self.rollouts.shaping.overlong
         if penalty and self.config.reward_model.reward_kwargs.overlong_buffer_cfg.log:
             penalties = np.array([penalty(length) for length in batch.batch["responses"].lengths.tolist()])

@@ -3,6 +3,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from verl.protocol import DataProto
 from verl.trainer.ppo.metric_utils import process_validation_metrics
 from verl.trainer.ppo.rollouts import Sample
@@ -39,6 +41,15 @@ def _dump_row(sample: Sample, step: int, uid: str, index: int) -> dict[str, Any]
             "error": reward.error
         } if reward.error else {}),
     }
+
+
+def generations(batch: DataProto, count: int) -> list[tuple[str, str, float | None]]:
+    """(prompt, answer, score) of up to `count` samples, drawn alike in every validation; a score that is not known is
+    None."""
+    samples = batch.non_tensor_batch["sample"]
+    chosen = np.sort(np.random.default_rng(0).permutation(len(samples))[:count])
+    return [(sample.row.prompt_text, sample.text, sample.reward.score if sample.known else None)
+            for sample in samples[chosen]]  # yapf: disable
 
 
 def validation_metrics(batch: DataProto) -> dict[str, float]:

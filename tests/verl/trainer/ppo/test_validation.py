@@ -7,7 +7,7 @@ import pytest
 from reward_score.pool import RewardResult
 from reward_score.shaping import Shaping
 from verl.trainer.ppo.rollouts import Sample, to_batch
-from verl.trainer.ppo.validation import dump, validation_metrics
+from verl.trainer.ppo.validation import dump, generations, validation_metrics
 from verl.utils.dataset.rl_dataset import PromptRow
 from verl.workers.rollout.base import Completion
 
@@ -50,6 +50,12 @@ def test_dump_keeps_every_sample_for_people(batch, tmp_path):
     assert rows[2]["response_length"] == 0
 
 
+def test_generations_are_the_same_samples_every_time(batch):
+    assert generations(batch, 9) == [("prompt 0", "text of 2", 1.0), ("prompt 0", "text of 1", 0.0),
+                                     ("prompt 3", "text of 0", 0.25), ("prompt 4", "text of 3", 0.0)]  # yapf: disable
+    assert len(generations(batch, 2)) == 2 and generations(batch, 2) == generations(batch, 2)
+
+
 def test_metrics_take_every_numeric_key_of_the_rewards_that_have_it(batch):
     metrics = validation_metrics(batch)
     core = {name: value for name, value in metrics.items() if name.startswith("val-core/")}
@@ -70,3 +76,4 @@ def test_a_sample_whose_judge_is_down_is_not_validated():
     batch = to_batch([sample(0, "stem_web", [1], score=1.0, acc=1.0),
                       sample(1, "stem_web", [1], status="unavailable")], Shaping())
     assert validation_metrics(batch)["val-core/stem_web/acc/mean@1"] == 1.0
+    assert [score for _, _, score in generations(batch, 2)] == [1.0, None]

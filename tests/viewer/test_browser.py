@@ -1,0 +1,208 @@
+"""The viewer in headless Chromium. Screenshots go to $VIEWER_SCREENSHOTS, else to the test's temporary folder."""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("no Chromium: apt-get install chromium", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[dev]")
+WAIT = 15_000  # ms
+
+
+@pytest.fixture(scope="module")
+def server(table_file, tmp_path_factory):
+    """The command of the README, on a wandb table; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    command = [sys.executable, "-m", "streamlit", "run", "data_viewer.py", "--server.port", str(port), "--",
+               "--source-type", "wandb_table", "--file-path", str(table_file)]  # yapf: disable
+    with log.open("w") as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_up(process, f"http://localhost:{port}/_stcore/health", log)
+        yield f"http://localhost:{port}/"
+    finally:
+        process.terminate()
+        process.wait(10)
+    assert "Traceback" not in log.read_text()
+
+
+def _wait_until_up(process, url, log):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+class Screen:
+    """A page of the viewer, and everything that it asked the network for."""
+
+    def __init__(self, page, server, folder):
+        self.page, self._server, self._folder, self.requests, self.dialogs = page, server, folder, [], []
+        page.set_default_timeout(WAIT)
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+
+    def open(self, **query):
+        self.page.goto(self._server + "?" + urlencode({k: str(v) for k, v in query.items()}))
+        return self.settle()
+
+    def settle(self):
+        """Waits until the script has run; no page may show an exception."""
+        self.page.wait_for_selector("[data-testid=stSidebar]")
+        self.page.wait_for_function("""() => {
+            const state = document.querySelector('[data-testid=stApp]').getAttribute('data-test-script-state');
+            return state === 'notRunning' && !document.querySelector('[data-stale=true]') }""")
+        assert self.page.locator("[data-testid=stException]").count() == 0
+        return self
+
+    def sees(self, text):
+        self.page.get_by_text(text).locator("visible=true").first.wait_for()
+
+    def box(self, label):
+        return self.page.get_by_role("combobox", name=re.compile(label)).first
+
+    def selected(self, label, option):
+        """Waits until a select box shows an option."""
+        playwright.expect(self.box(label)).to_have_value(option, timeout=WAIT)
+
+    def choose(self, label, option):
+        self.box(label).click()
+        self.page.get_by_role("option", name=option).first.click()
+        return self.settle()
+
+    def type(self, label, text):
+        field = self.page.get_by_label(label, exact=False).first
+        field.fill(text)
+        field.press("Enter")
+        return self
+
+    def click(self, name, nth=0):
+        self.page.get_by_role("button", name=name, exact=True).nth(nth).click()
+        return self
+
+    @property
+    def query(self):
+        return {name: values[-1] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    def has_query(self, **wanted):
+        """Waits until the URL says so."""
+        for name, value in wanted.items():
+            self.page.wait_for_function("([name, value]) => new URLSearchParams(location.search).get(name) === value",
+                                        arg=[name, value])  # yapf: disable
+        return self.settle()
+
+    def shoot(self, name):
+        self.page.wait_for_timeout(300)  # charts and tables draw after the script
+        self.page.screenshot(path=self._folder / f"{name}.png")
+
+
+@pytest.fixture
+def screen(browser, server, tmp_path):
+    folder = Path(os.environ.get("VIEWER_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page = browser.new_page(viewport={"width": 1500, "height": 1200})
+    screen = Screen(page, server, folder)
+    yield screen
+    assert page.title() == "Reasoning360"  # no script of a model's ran
+    assert screen.dialogs == []
+    assert {urlsplit(url).netloc for url in screen.requests if url.startswith("http")} == {urlsplit(server).netloc}
+    assert page.locator("main img, main iframe, main script, main a[href^=javascript]").count() == 0
+    page.close()
+
+
+def test_the_seed_command_opens_a_wandb_table(screen, table_file):
+    screen.open().sees("Step 20")
+    screen.selected("^Prompt", re.compile(r"^Example 1 - \(0.5\)"))
+    screen.shoot("table")
+    screen.click("Next", 1).has_query(sample="1").sees("<script>document.title")
+    screen.shoot("table_script")
+    screen.choose("^Step|Step$", "10").has_query(step="10").sees("Step 10")
+    screen.type("Search in prompts", "the very end").has_query(q="the very end")
+    screen.selected("^Prompt", re.compile(r"^Example 1 - \(–\)"))
+    link = screen.page.url
+    screen.open()
+    screen.page.goto(link)
+    screen.settle().sees("Shown are 50,000 of")
+    screen.shoot("table_link")
+
+
+def test_run_page_and_on_to_samples(screen, run_dir):
+    screen.open(path=run_dir, smooth=0.5).sees("critic/score/mean")
+    playwright.expect(
+        screen.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")).to_have_count(5)
+    screen.sees("Time per phase")
+    screen.shoot("run")
+    screen.click("Show validation samples").has_query(page="Rollouts", set="validation").sees("Step 4")
+
+
+def test_rollouts_filter_search_walk_and_link(screen, run_dir):
+    screen.open(path=run_dir, page="Rollouts").sees("Step 4")
+    screen.shoot("rollouts")
+    screen.click("Next").has_query(prompt="1").sees("Prompt 1: what is 2+2?")
+    screen.choose("^Status|Status$", "crash").has_query(status="crash")
+    screen.page.keyboard.press("Escape")
+    screen.selected("^Answer", re.compile("Answer 1 - .* crash"))
+    screen.selected("^Prompt", "Example 2 - (0) · prompt 1 · code")  # of the answers that pass the filter
+    screen.sees("still code")  # a fence that is never closed
+    assert screen.page.locator("main b", has_text="bold").count() == 0
+    screen.shoot("rollouts_fences")
+    link = screen.page.url
+    screen.open(path=run_dir, page="Rollouts", q="the very end").sees("Shown are 50,000 of 1,048,604 characters")
+    screen.shoot("rollouts_long")
+    screen.page.get_by_text("Raw text", exact=True).click()
+    screen.has_query(raw="1").sees("Part, of 6")
+    screen.shoot("rollouts_raw")
+    screen.page.goto(link)
+    screen.settle().selected("^Answer", re.compile("Answer 1 - .* crash"))
+    assert (screen.query["prompt"], screen.query["status"]) == ("1", "crash")
+
+
+def test_math_is_typeset_and_links_are_not_links(screen, run_dir):
+    screen.open(path=run_dir, page="Rollouts", sample=0)
+    playwright.expect(screen.page.locator("main .katex").first).to_be_visible(timeout=WAIT)
+    screen.sees("costs $5 and $6")
+    screen.open(path=run_dir, page="Rollouts", sample=2).sees("[click](javascript:")
+    assert screen.page.locator("main a[href*=example], main a[href*='127.0.0.1:9']").count() == 0
+    screen.shoot("rollouts_links")
+
+
+def test_dataset_filter_search_walk_and_link(screen, dataset_file):
+    screen.open(path=dataset_file, row=77).sees("Question 77")
+    screen.sees("truth-77")
+    screen.shoot("dataset")
+    screen.click("Next").has_query(row="78").sees("truth-78")
+    screen.choose("^Source|Source$", "code (44)").has_query(source="code").sees("of 130 rows")
+    screen.page.keyboard.press("Escape")
+    screen.type("Search in prompts", "truth-99").has_query(q="truth-99", row="99").sees("Question 99")
+    screen.shoot("dataset_search")
+
+
+def test_a_file_that_cannot_be_shown_is_an_error_in_words(screen, tmp_path):
+    screen.open(path=tmp_path / "none.parquet").sees("none.parquet does not exist")

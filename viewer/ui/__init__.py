@@ -1,0 +1,1 @@
+"""The pages, in Streamlit: widgets and layout, nothing that is worth computing."""
