@@ -18,11 +18,11 @@ def prompt_lengths(tokenizer: str, rows: Sequence[Row]) -> list[int]:
     if not tokenizer:
         return [sum(len(message["content"]) for message in row["prompt"]) for row in rows]
     from verl.utils.dataset.chat import render_prompt
-    from verl.utils.tokenizer import tokenize
+    from verl.utils.tokenizer import token_counts
 
     loaded = _load(tokenizer)
     texts = [render_prompt(loaded, row, "prompt", {}) for row in rows]
-    return tokenize(loaded, texts).lengths.tolist()
+    return token_counts(loaded, texts)
 
 
 @lru_cache(maxsize=1)

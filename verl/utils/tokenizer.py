@@ -67,6 +67,16 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Ragged
     return Ragged.from_lengths(np.concatenate(chunks), lengths)
 
 
+def token_counts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[int]:
+    """[texts], how many tokens `tokenize` makes of each; faster, since nobody sees them."""
+    if not tokenizer.is_fast:
+        return tokenize(tokenizer, texts).lengths.tolist()
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    return [len(encoding) for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
 def _check_local_folder(path: str) -> None:
     """Spares whoever mistypes a path the hub's retries: what cannot be a hub id must be a folder with a tokenizer."""
     folder = Path(path)

@@ -6,7 +6,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, Qwen2Config, Qwen2Tokenizer
 
 from verl.utils import tokenizer as module
-from verl.utils.tokenizer import load_tokenizer, pad_token_id, require_chat_template, tokenize
+from verl.utils.tokenizer import load_tokenizer, pad_token_id, require_chat_template, token_counts, tokenize
 
 TEXT = "Hello a b\n user"
 
@@ -110,3 +110,11 @@ def test_tokenize_adds_no_bos(tokenizer):
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<|im_start|> $A",
                                                                     special_tokens=[("<|im_start|>", 1)])
     assert tokenizer("a").input_ids == [1, *tokenize(tokenizer, ["a"])[0]]
+
+
+def test_token_counts_are_those_of_tokenize(tokenizer):
+    texts = [TEXT, "", "<|im_end|> a" * 50, "h"]
+    tokenizer.backend_tokenizer.enable_truncation(3)
+    tokenizer.backend_tokenizer.enable_padding()
+    counts = token_counts(tokenizer, texts)
+    assert counts == tokenize(tokenizer, texts).lengths.tolist() and max(counts) > 3
