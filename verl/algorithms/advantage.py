@@ -38,8 +38,7 @@ def get_adv_estimator_fn(name_or_enum: str | AdvantageEstimator) -> AdvantageFn:
 
 
 def needs_values(estimator: AdvantageFn) -> bool:
-    """Whether it takes a critic's `values`. Such an estimator is called with `compute_gae_advantage_return`'s arguments.
-    """
+    """Whether it takes a critic's `values`. Such a one is called with `compute_gae_advantage_return`'s arguments."""
     return "values" in inspect.signature(estimator).parameters
 
 

@@ -31,7 +31,7 @@ class TrainerConfig:
     validation_data_dir: str | None = key(None, "the same for validation; null: default_local_dir/validation")
     log_val_generations: int = key(0, "validation answers to show in the loggers", at_least=0)
     balance_batch: bool = key(True, "even out the tokens per device")
-    critic_warmup: int = key(0, "steps that train only the critic", at_least=0)
+    critic_warmup: int = key(0, "first steps, which train only the critic", at_least=0)
     seed: int = key(1, "seed of new weights and of every sample's own seed")
     call_timeout: float = key(1800.0, "seconds for one call to the training workers", above=0)
 

@@ -145,6 +145,7 @@ class FSDPEngine(TrainEngine):
     def export_hf(self, directory: Path) -> None:
         writer = dist.get_rank() == 0
         if writer:
+            self.hf_config.architectures = [type(self.module.model).__name__]
             self.hf_config.save_pretrained(directory)
             generation = self.folder / "generation_config.json"
             if generation.is_file():  # it may name more than one end of an answer

@@ -1,11 +1,10 @@
-"""Loads a Hugging Face causal LM as a sharded module (FSDP2) whose forward returns log-probs of packed sequences, or its
-backbone with a head for one value per token.
+"""Loads a Hugging Face causal LM as a sharded module (FSDP2) whose forward returns log-probs of packed sequences; or
+its backbone with a head for one value per token.
 """
 from typing import Any
 
 import torch
 import torch.distributed.checkpoint as dcp
-import torch.nn.functional as F
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
@@ -63,7 +62,7 @@ class PackedValueModel(PackedModel):
         """-> values [labels], each of the state before its response token. They need no temperature and no entropy."""
         hidden, head = self.hidden(batch), self.model.score
         dtype = torch.promote_types(hidden.dtype, torch.float32)
-        return (F.linear(hidden.to(dtype), head.weight.to(dtype), head.bias.to(dtype))[:, 0],)
+        return (hidden.to(dtype) @ head.weight.to(dtype)[0] + head.bias.to(dtype),)
 
 
 def load_model_config(path: str,
