@@ -44,9 +44,10 @@ def load_model(workers: WorkerGroup, contents: Sequence[str], folder: Path, role
     """Reads the parts of `contents` (checkpoint.load_contents) from the checkpoint `folder`. ValueError where it lacks
     one, or is of another model.
     """
+    key = "actor_rollout_ref.actor" if role == "actor" else role
     if contents and not (folder / role).is_dir():
         raise ValueError(f"{folder} has no state of the {role}: its run had none, or did not save it; set "
-                         f"trainer.resume_mode=disable, or {role}.checkpoint.load_contents=[]")
+                         f"trainer.resume_mode=disable, or {key}.checkpoint.load_contents=[]")
     if contents:
         workers.load_checkpoint(str(folder / role), list(contents), role)
 
