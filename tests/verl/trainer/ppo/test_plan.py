@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 
 import pytest
@@ -246,6 +247,7 @@ def test_warm_up_shortens_the_actors_schedule():
 
 
 def test_kl_in_the_reward_needs_old_log_probs_of_their_own():
-    tree = {"algorithm": {"use_kl_in_reward": True}, "data": {"train_batch_size": 8},
-            "actor_rollout_ref": {"actor": CAPPED | {"ppo_mini_batch_size": 8}, "rollout": {"name": "hf"}}}  # yapf: disable
-    assert not make_plan(from_dict(PPOConfig, tree), 10, STOP).on_policy
+    config = config_of(actor=CAPPED)
+    assert make_plan(config, 10, STOP).on_policy
+    charged = dataclasses.replace(config, algorithm=dataclasses.replace(config.algorithm, use_kl_in_reward=True))
+    assert not make_plan(charged, 10, STOP).on_policy
