@@ -1,4 +1,4 @@
-"""PPO with a critic on the quick start's task: from the warm start's accuracy on held-out problems to at least 0.15 more.
+"""PPO with a critic on the quick start's task: at least 0.15 more accuracy on held-out problems than the warm start.
 
 Writes bench/critic.json. Exit code 1 if it does not learn.
 """
