@@ -19,6 +19,12 @@ KEYS: dict[type, dict[str, str]] = {
         "actor_rollout_ref.ref.fsdp_config.dtype": "actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype",
         "actor_rollout_ref.rollout.prompt_length": "data.max_prompt_length",
         "actor_rollout_ref.rollout.response_length": "data.max_response_length",
+        "critic.optim.warmup_style": "critic.optim.lr_scheduler_type",
+        "critic.optim.clip_grad": "critic.grad_clip",
+        "critic.checkpoint.contents": "critic.checkpoint.save_contents",
+        "critic.fsdp_config": "critic.model.fsdp_config",
+        "critic.fsdp": "critic.model.fsdp_config",
+        "critic.model.fsdp_config.dtype": "critic.model.fsdp_config.mixed_precision.param_dtype",
         "data.tokenizer": "actor_rollout_ref.model.tokenizer_path",
         "reward.num_workers": "reward_model.num_workers",
         "reward.reward_manager.name": "reward_model.reward_manager",
@@ -53,7 +59,8 @@ GLOBAL_COUNTS: dict[type, dict[str, str]] = {
     PPOConfig: {
         name: name + "_per_gpu"
         for name in ("actor_rollout_ref.actor.ppo_micro_batch_size", "actor_rollout_ref.ref.log_prob_micro_batch_size",
-                     "actor_rollout_ref.rollout.log_prob_micro_batch_size")
+                     "actor_rollout_ref.rollout.log_prob_micro_batch_size", "critic.ppo_micro_batch_size",
+                     "critic.forward_micro_batch_size")
     },
     SFTConfig: {"data.micro_batch_size": "data.micro_batch_size_per_gpu"},
 }  # yapf: disable
@@ -62,6 +69,7 @@ GLOBAL_COUNTS: dict[type, dict[str, str]] = {
 VALUES: Mapping[str, Mapping[Any, tuple[Any, str]]] = {
     "actor_rollout_ref.rollout.name": {"sglang": ("vllm", "there is no sglang engine yet, so vllm runs")},
     "actor_rollout_ref.actor.strategy": {"megatron": ("fsdp2", FOLDED)},
+    "critic.strategy": {"megatron": ("fsdp2", FOLDED)},
     "reward_model.reward_manager": {"async_dapo": ("dapo", "")},
     "trainer.resume_from_path": {False: (None, "")},
 }  # yapf: disable

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from verl.config.critic import CriticConfig
 from verl.config.fields import Key, schema, select
 from verl.config.ppo import PPOConfig
 from verl.config.sft import SFTConfig
@@ -26,6 +27,7 @@ def check_ppo(config: PPOConfig) -> list[str]:
         _lengths(config),
         _actor_micro_batches(config),
         _log_prob_micro_batches(config),
+        _critic(config),
         _devices(config),
         _sampling(config),
         _run(config.trainer, config.data.val_files),
@@ -58,6 +60,10 @@ def advice_ppo(config: PPOConfig) -> list[str]:
     if validation.n > 1 and not (validation.do_sample and validation.temperature > 0):
         lines.append(f"actor_rollout_ref.rollout.val_kwargs.n={validation.n}: greedy answers are all the same; set "
                      "val_kwargs.do_sample=True and val_kwargs.temperature")
+    if not config.uses_critic and config.critic != CriticConfig():
+        lines.append(
+            f"critic.**: algorithm.adv_estimator={config.algorithm.adv_estimator} trains no critic: these keys "
+            "do nothing")
     for role in ("rollout", "ref"):
         part = getattr(config.actor_rollout_ref, role)
         if actor.use_dynamic_bsz and part.log_prob_use_dynamic_bsz is None and part.log_prob_micro_batch_size_per_gpu:
@@ -147,7 +153,7 @@ def _actor_micro_batches(config: PPOConfig) -> Iterator[str]:
 def _log_prob_micro_batches(config: PPOConfig) -> Iterator[str]:
     """The same for log-probs: old ones by the actor (keys at rollout), and the reference's."""
     actor, (longest, sum_text) = config.actor_rollout_ref.actor, _longest(config)
-    for role in ("rollout", "ref") if actor.use_kl_loss else ("rollout",):
+    for role in ("rollout", "ref") if config.uses_reference else ("rollout",):
         part, prefix = getattr(config.actor_rollout_ref, role), f"actor_rollout_ref.{role}.log_prob"
         dynamic, size = part.log_prob_use_dynamic_bsz, part.log_prob_micro_batch_size_per_gpu
         if dynamic and size is not None:
@@ -165,6 +171,44 @@ def _log_prob_micro_batches(config: PPOConfig) -> Iterator[str]:
                    f"sequence ({sum_text}); raise it")
 
 
+def _critic(config: PPOConfig) -> Iterator[str]:
+    """What keeps the critic from being trained as it says; nothing where none is trained."""
+    estimator = config.algorithm.adv_estimator
+    if estimator == "gae" and not config.uses_critic:
+        yield "critic.enable=False, but algorithm.adv_estimator=gae needs a critic; leave critic.enable out"
+    if estimator == "grpo" and config.uses_critic:
+        yield "critic.enable=True, but algorithm.adv_estimator=grpo uses no critic; set it to gae"
+    if not config.uses_critic and config.trainer.critic_warmup:
+        yield (f"trainer.critic_warmup={config.trainer.critic_warmup}: algorithm.adv_estimator={estimator} trains no "
+               "critic; set it to 0")
+    if not config.uses_critic:
+        return
+    if config.critic.model.path:
+        yield from _model_files("critic.model", config.critic.model.path, None)
+    yield from _critic_batches(config)
+
+
+def _critic_batches(config: PPOConfig) -> Iterator[str]:
+    critic, batch = config.critic, config.data.train_batch_size
+    actor, (longest, sum_text) = config.actor_rollout_ref.actor, _longest(config)
+    mini = critic.ppo_mini_batch_size
+    if mini is not None and mini >= 1 and batch % mini:
+        yield f"data.train_batch_size={batch} does not divide by critic.ppo_mini_batch_size={mini}"
+    size = critic.ppo_micro_batch_size_per_gpu
+    if critic.use_dynamic_bsz and size is not None:
+        yield f"critic.ppo_micro_batch_size_per_gpu={size} and critic.use_dynamic_bsz=True contradict; drop one"
+    dynamic = actor.use_dynamic_bsz and size is None if critic.use_dynamic_bsz is None else critic.use_dynamic_bsz
+    if not dynamic and size is None and actor.use_dynamic_bsz:  # without a size for the actor, that is the cause
+        yield ("the critic's micro-batches have no size: set critic.use_dynamic_bsz=True (recommended) or "
+               "critic.ppo_micro_batch_size_per_gpu")
+    for name in ("ppo_max_token_len_per_gpu", "forward_max_token_len_per_gpu") if dynamic else ():
+        cap = getattr(critic, name)
+        inherited = cap is None and name.startswith("ppo") and not actor.use_dynamic_bsz
+        cap = actor.ppo_max_token_len_per_gpu if inherited else cap
+        if cap is not None and cap < longest:
+            yield f"critic.{name}={cap} cannot hold the longest sequence ({sum_text}); raise it"
+
+
 def _devices(config: PPOConfig) -> Iterator[str]:
     ours, devices = config.actor_rollout_ref, _device_count(config.trainer)
     replica = ours.rollout.tensor_model_parallel_size
@@ -176,10 +220,10 @@ def _devices(config: PPOConfig) -> Iterator[str]:
         elif config.trainer.device == "cuda" and (ours.rollout.num_replicas or 1) * replica > devices:
             yield (f"actor_rollout_ref.rollout.num_replicas={ours.rollout.num_replicas} × "
                    f"tensor_model_parallel_size={replica} needs more than {count}; lower it")
-    for role in ("actor", "ref"):
-        size = getattr(ours, role).fsdp_config.fsdp_size
-        if size == 0 or size > 0 and devices % size:
-            yield f"actor_rollout_ref.{role}.fsdp_config.fsdp_size={size} does not divide {devices} devices; -1: all"
+    shards = {f"actor_rollout_ref.{role}": getattr(ours, role).fsdp_config for role in ("actor", "ref")}
+    for name, fsdp in (shards | {"critic.model": config.critic.model.fsdp_config}).items():
+        if fsdp.fsdp_size == 0 or fsdp.fsdp_size > 0 and devices % fsdp.fsdp_size:
+            yield f"{name}.fsdp_config.fsdp_size={fsdp.fsdp_size} does not divide {devices} devices; -1: all"
 
 
 def _sampling(config: PPOConfig) -> Iterator[str]:

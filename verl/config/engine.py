@@ -73,6 +73,7 @@ class ActorConfig:
                                 "fill micro-batches up to ppo_max_token_len_per_gpu instead of counting sequences")
     ppo_max_token_len_per_gpu: int = key(16384, "hard cap on the tokens of a micro-batch", at_least=1)
     ppo_epochs: int = key(1, "passes over each batch", at_least=1)
+    shuffle: bool = key(False, "draw mini-batches at random instead of taking the batch in order")
     clip_ratio: float = key(0.2, "PPO clip range of the probability ratio", above=0)
     clip_ratio_low: float | None = key(None, "lower clip range; null: clip_ratio", above=0)
     clip_ratio_high: float | None = key(None, "upper clip range; null: clip_ratio", above=0)

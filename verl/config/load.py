@@ -65,8 +65,12 @@ def _keys_in(lines: Sequence[str], root: type) -> set[str]:
 
 
 def nearest_key(root: type, name: str) -> str | None:
-    """The key that was probably meant: the same last name elsewhere, else the most similar name."""
+    """The key that was probably meant: the same last name elsewhere, else the most similar name. The critic's keys
+    repeat the actor's: they count only where the name begins alike.
+    """
     names, leaf = list(schema(root)), name.rpartition(".")[2]
+    if not name.startswith("cri"):
+        names = [other for other in names if not other.startswith("critic.")]
     elsewhere = [other for other in names if other.rpartition(".")[2] == leaf]
     similar = difflib.get_close_matches(name, elsewhere or names, n=1, cutoff=0 if elsewhere else 0.6)
     return similar[0] if similar else None

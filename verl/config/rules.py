@@ -25,19 +25,6 @@ class _Anything:
         return "any value"
 
 
-class NoneOf:
-    """All values but these."""
-
-    def __init__(self, *values: Any) -> None:
-        self.values = values
-
-    def __contains__(self, value: Any) -> bool:
-        return value not in self.values
-
-    def __str__(self) -> str:
-        return "all but " + ", ".join(map(str, self.values))
-
-
 ANY = _Anything()
 
 

@@ -15,11 +15,10 @@ from typing import Any
 from verl.config.aliases import FOLDED, new_name
 from verl.config.fields import Key, schema, select
 from verl.config.ppo import PPOConfig
-from verl.config.rules import ANY, NoneOf, Rule, State, always, idle, refused, under, works
+from verl.config.rules import ANY, Rule, State, always, idle, refused, under, works
 from verl.config.sft import SFTConfig
 
 _NO_OFFLOAD = "nothing is offloaded yet: weights, optimizer state and activations stay on the device"
-_NO_CRITIC = "there is no critic: these keys do nothing"
 _NO_PROFILER = "there is no profiler: these keys do nothing"
 _NO_REWARD_MODEL = "only a reward model reads it"
 _NO_TOOLS = "answers have one turn and call no tools yet; leave it out"
@@ -81,7 +80,7 @@ _CHECKPOINT = [
     refused("async_save", "checkpoints are written before the next step; leave it off", False),
     always("strict", "a checkpoint of another model is always refused", True, idle=(False,)),
 ]
-_ROLE = [  # actor and ref alike
+_ROLE = [  # actor, ref and critic alike
     always("use_torch_compile", "the model is not compiled", False, idle=(True,)),
     always("ulysses_sequence_parallel_size", FOLDED, 1, idle=ANY),
     idle("megatron.**", FOLDED),
@@ -96,7 +95,6 @@ _ROLE = [  # actor and ref alike
 _ACTOR = [
     always("use_prefix_grouper", "shared prompts are not grouped in training", False, idle=(True,)),
     refused("calculate_sum_pi_squared", "no advantage estimator here needs it; leave it off", False),
-    refused("shuffle", "mini-batches take the batch in order; leave it off", False),
     always("policy_loss.{clip_cov_ratio,clip_cov_lb,clip_cov_ub,kl_cov_ratio,ppo_kl_coef,dro_beta}",
            "only other policy losses read it"),
     always("{tau_pos,tau_neg}", "only other policy losses read it"),
@@ -104,6 +102,10 @@ _ACTOR = [
 _REF = [
     always("strategy", "the reference runs as the actor does"),
     refused("{model,model.path}", "the reference is the actor's first weights"),
+]
+_CRITIC = [
+    always("model.{tokenizer_path,external_lib}", "texts are read with the actor's tokenizer"),
+    always("{nccl_timeout,ray_namespace}", "there is nothing to choose here"),
 ]
 _ROLLOUT = [
     always("mode", "requests are always asynchronous", "async", "sync", None),
@@ -141,10 +143,6 @@ _ROLLOUT = [
     always("{skip_dump_dir,n_gpus_per_node,moe_load_balance_metrics_interval}", "read only with the feature on"),
 ]
 _ALGORITHM = [
-    works("adv_estimator", "gae needs the critic, which is not there yet; set it to grpo", NoneOf("gae")),
-    refused("use_kl_in_reward", "the KL term is in the loss: set actor_rollout_ref.actor.use_kl_loss=True instead",
-            False),
-    always("kl_ctrl.{type,horizon,target_kl}", "read only with use_kl_in_reward"),
     refused("rollout_correction.{rollout_is,rollout_rs}", _NOT_BUILT),
     refused("rollout_correction.bypass_mode", _NOT_BUILT, False),
     always("rollout_correction.*", "read only with the feature on"),
@@ -166,8 +164,8 @@ _REWARD = [  # the newer spelling; the rest of it is renamed
     always("{reward_manager.module.*,reward_model.**}", _NO_REWARD_MODEL),
 ]
 _TRAINER = [
-    refused("critic_warmup", "there is no critic to warm up; leave it out", 0),
-    always("{max_critic_ckpt_to_keep,use_legacy_worker_impl,use_v1}", "there is one worker and no critic"),
+    always("max_critic_ckpt_to_keep", "actor and critic are kept together; set trainer.max_actor_ckpt_to_keep"),
+    always("{use_legacy_worker_impl,use_v1}", "there is one worker"),
     refused("default_hdfs_dir", "checkpoints go to trainer.default_local_dir"),
     refused("{del_local_ckpt_after_load,remove_previous_ckpt_in_save}", "set trainer.max_actor_ckpt_to_keep instead",
             False),
@@ -195,7 +193,6 @@ _RUN = [
 RULES: dict[type, list[Rule]] = {
     PPOConfig: [
         *_RUN,
-        idle("critic.**", _NO_CRITIC),
         *under("data", _DATA),
         always("actor_rollout_ref.hybrid_engine", "rollout and training share the devices for now; leave it out", True),
         *under("actor_rollout_ref.model", _MODEL),
@@ -205,6 +202,12 @@ RULES: dict[type, list[Rule]] = {
         *under("actor_rollout_ref.{actor,ref}", _ROLE),
         *under("actor_rollout_ref.actor", _ACTOR),
         *under("actor_rollout_ref.ref", _REF),
+        *under("critic", _CRITIC),
+        *under("critic.model", _MODEL),
+        *under("critic.optim", _OPTIM),
+        *under("critic.model.fsdp_config", _FSDP),
+        *under("critic.checkpoint", _CHECKPOINT),
+        *under("critic", _ROLE),
         *under("actor_rollout_ref.rollout", _ROLLOUT),
         *under("algorithm", _ALGORITHM),
         *under("reward_model", _REWARD_MODEL),

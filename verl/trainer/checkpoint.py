@@ -1,8 +1,9 @@
 """Checkpoints of a run: complete or absent, the newest N kept.
 
     <default_local_dir>/global_step_<i>/actor/       the training engine's state (DCP)
+                                        critic/      the critic's, where there is one
                                         huggingface/ the model for inference, when save_contents has hf_model
-                                        driver.json  step, data order
+                                        driver.json  step, data order, KL coefficient
     <default_local_dir>/latest_checkpointed_iteration.txt
 
 A folder gets its name when it is complete, then the text file names it, then older ones go. So a kill at any instant
@@ -25,21 +26,30 @@ LATEST = "latest_checkpointed_iteration.txt"
 _STEP = re.compile(r"global_step_(\d+)")
 
 
-def save_model(workers: WorkerGroup, tokenizer: PreTrainedTokenizerBase, contents: Sequence[str], folder: Path) -> None:
+def save_model(workers: WorkerGroup,
+               tokenizer: PreTrainedTokenizerBase,
+               contents: Sequence[str],
+               folder: Path,
+               role: str = "actor") -> None:
     """Writes the parts of `contents` (checkpoint.save_contents) into `folder`."""
     if parts := [part for part in contents if part != "hf_model"]:
-        workers.save_checkpoint(str(folder / "actor"), parts)
+        workers.save_checkpoint(str(folder / role), parts, role)
     if "hf_model" in contents:
-        workers.export_hf(str(folder / "huggingface"))
-        tokenizer.save_pretrained(folder / "huggingface")
+        name = "huggingface" if role == "actor" else f"{role}_huggingface"
+        workers.export_hf(str(folder / name), role)
+        tokenizer.save_pretrained(folder / name)
 
 
-def load_model(workers: WorkerGroup, contents: Sequence[str], folder: Path) -> None:
+def load_model(workers: WorkerGroup, contents: Sequence[str], folder: Path, role: str = "actor") -> None:
     """Reads the parts of `contents` (checkpoint.load_contents) from the checkpoint `folder`. ValueError where it lacks
     one, or is of another model.
     """
+    key = "actor_rollout_ref.actor" if role == "actor" else role
+    if contents and not (folder / role).is_dir():
+        raise ValueError(f"{folder} has no state of the {role}: its run had none, or did not save it; set "
+                         f"trainer.resume_mode=disable, or {key}.checkpoint.load_contents=[]")
     if contents:
-        workers.load_checkpoint(str(folder / "actor"), list(contents))
+        workers.load_checkpoint(str(folder / role), list(contents), role)
 
 
 class CheckpointManager:

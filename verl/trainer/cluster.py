@@ -68,7 +68,7 @@ def start_trainer(config: TrainerConfig, pool: ResourcePool, nccl_timeout: float
 
 def load_models(group: WorkerGroup, model: ModelConfig, fsdp: FSDPConfig, optim: OptimConfig, grad_clip: float,
                 ref: FSDPConfig | None) -> None:
-    """The actor, and the reference model where `ref` says how to shard it."""
+    """The actor, and the reference model where `ref` says how to shard it. The critic has its own `load_critic`."""
     group.load_actor(model, fsdp, optim, grad_clip)
     if ref is not None:
         group.load_ref(model, ref)

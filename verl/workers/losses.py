@@ -1,4 +1,4 @@
-"""What a mini-batch is trained on: the policy loss with its KL and entropy terms, and the SFT loss."""
+"""What a mini-batch is trained on: the policy loss with its KL and entropy terms, the critic's loss, the SFT loss."""
 import dataclasses
 
 import torch
@@ -7,6 +7,8 @@ from torch import Tensor
 from verl.algorithms.aggregation import agg_loss
 from verl.algorithms.kl import kl_penalty
 from verl.algorithms.policy_loss import get_policy_loss_fn
+from verl.algorithms.value_loss import compute_value_loss
+from verl.config.critic import CriticConfig
 from verl.config.engine import ActorConfig
 from verl.workers.engine.base import BatchTotals, LossFn, LossInputs
 
@@ -39,6 +41,19 @@ def ppo_loss(config: ActorConfig, loss_scale_factor: int) -> LossFn:
         if "old_log_probs" not in columns and "rollout_log_probs" in columns:
             metrics |= mismatch_metrics(log_prob.detach(), columns["rollout_log_probs"], mask, totals.tokens)
         return loss, metrics
+
+    return loss_fn
+
+
+def value_loss(config: CriticConfig, loss_scale_factor: int) -> LossFn:
+    """Clipped value loss over global counts. Columns `values` (of the critic before the update) and `returns`."""
+
+    def loss_fn(inputs: LossInputs, totals: BatchTotals) -> tuple[Tensor, dict[str, Tensor]]:
+        info, mask, vpreds = totals.as_info(loss_scale_factor), inputs.response_mask, inputs.vpreds
+        loss, clipfrac = compute_value_loss(vpreds, inputs.columns["returns"], inputs.columns["values"], mask,
+                                            config.cliprange_value, config.loss_agg_mode, info)
+        mean = agg_loss(vpreds.detach(), mask, "token-mean", batch_num_tokens=totals.tokens)
+        return loss, {"critic/vf_loss": loss.detach(), "critic/vf_clipfrac": clipfrac, "critic/vpred_mean": mean}
 
     return loss_fn
 

@@ -7,6 +7,7 @@ from verl.algorithms.advantage import (
     AdvantageEstimator,
     compute_grpo_outcome_advantage,
     get_adv_estimator_fn,
+    needs_values,
     register_adv_est,
 )
 
@@ -69,8 +70,9 @@ def test_order_of_samples_does_not_matter():
 
 def test_registry():
     assert get_adv_estimator_fn("grpo") is get_adv_estimator_fn(AdvantageEstimator.GRPO)
-    with pytest.raises(ValueError, match="adv_estimator='gae' is unknown; known: grpo"):
-        get_adv_estimator_fn("gae")
+    with pytest.raises(ValueError, match="adv_estimator='nope' is unknown; known: gae, grpo"):
+        get_adv_estimator_fn("nope")
+    assert [needs_values(get_adv_estimator_fn(name)) for name in ("grpo", "gae")] == [False, True]
     try:
         mine = register_adv_est("mine")(lambda **_: None)
         assert get_adv_estimator_fn("mine") is mine

@@ -51,6 +51,22 @@ def test_a_fine_config_has_no_problems(ppo_argv, sft_argv):
     (["actor_rollout_ref.rollout.tensor_model_parallel_size=2"], ["does not divide the 1 devices"]),
     (["trainer.device=cuda", "actor_rollout_ref.rollout.num_replicas=2"], ["num_replicas=2"]),
     (["actor_rollout_ref.actor.fsdp_config.fsdp_size=2"], ["fsdp_size=2 does not divide 1"]),
+    (["algorithm.adv_estimator=gae", "critic.enable=False"], ["gae needs a critic"]),
+    (["trainer.critic_warmup=2"], ["grpo trains no critic; set it to 0"]),
+    (["algorithm.adv_estimator=gae", "critic.ppo_mini_batch_size=3"], ["does not divide by critic.ppo_mini"]),
+    (["algorithm.adv_estimator=gae", "critic.use_dynamic_bsz=False"], ["the critic's micro-batches have no size"]),
+    (["algorithm.adv_estimator=gae", "critic.use_dynamic_bsz=True", "critic.ppo_micro_batch_size_per_gpu=2"],
+     ["critic.use_dynamic_bsz=True contradict"]),
+    (["algorithm.adv_estimator=gae", "critic.forward_max_token_len_per_gpu=9"],
+     ["critic.forward_max_token_len_per_gpu=9 cannot hold"]),
+    (["actor_rollout_ref.actor.use_dynamic_bsz=False", "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=4",
+      "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=4",
+      "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=100", "algorithm.adv_estimator=gae",
+      "critic.use_dynamic_bsz=True"], ["critic.ppo_max_token_len_per_gpu=100 cannot hold"]),
+    (["algorithm.adv_estimator=gae", "critic.model.path=/no/such"], ["critic.model.path=/no/such: there is no such"]),
+    (["critic.model.fsdp_config.fsdp_size=2"], ["critic.model.fsdp_config.fsdp_size=2 does not divide 1"]),
+    (["algorithm.use_kl_in_reward=True", "actor_rollout_ref.ref.log_prob_max_token_len_per_gpu=1000"],
+     ["ref.log_prob_max_token_len_per_gpu=1000"]),
     (["actor_rollout_ref.rollout.temperature=0"], ["temperature=0: training needs"]),
     (["actor_rollout_ref.rollout.temperature=-1"], ["must be at least 0"]),
     (["actor_rollout_ref.rollout.top_p=0"], ["must be above 0"]),
@@ -116,9 +132,9 @@ def test_an_empty_config_names_all_that_is_missing():
 
 def test_values_set_in_code_are_checked_too(ppo_argv):
     config = load_ppo_config(ppo_argv)
-    wrong = dataclasses.replace(config, algorithm=dataclasses.replace(config.algorithm, use_kl_in_reward=True))
+    wrong = dataclasses.replace(config, algorithm=dataclasses.replace(config.algorithm, gamma=2.0))
     (problem,) = check_ppo(wrong)
-    assert problem.startswith("algorithm.use_kl_in_reward=True: ")
+    assert problem == "algorithm.gamma=2.0: must be at most 1"
 
 
 def test_a_model_folder_needs_a_config(problems, files):

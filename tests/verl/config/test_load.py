@@ -79,6 +79,7 @@ def test_open_dicts_take_any_key(ppo_argv):
     ("data.train_fils", "data.train_files"),
     ("data.train_batchsize", "data.train_batch_size"),
     ("trainer.lr", "actor_rollout_ref.actor.optim.lr"),
+    ("critc.lr", "critic.optim.lr"),
     ("actor_rollout_ref.actor.ppo_minibatch_size", "actor_rollout_ref.actor.ppo_mini_batch_size"),
     ("trainer.train_batch_size", "data.train_batch_size"),
     ("actor_rollout_ref.rolout.n", "actor_rollout_ref.rollout.n"),
@@ -117,7 +118,7 @@ def test_text_that_needs_quotes_says_so(ppo_argv):
 
 def test_all_problems_come_at_once(files):
     problems = problems_of([
-        "data.train_fils=x", "trainer.nnodes=many", "~data.seed", "algorithm.adv_estimator=gae",
+        "data.train_fils=x", "trainer.nnodes=many", "~data.seed", "algorithm.adv_estimator=gea",
         "actor_rollout_ref.actor.loss_agg_mode=mean", "actor_rollout_ref.model.lora_rank=8",
         f"actor_rollout_ref.model.path={files}/nowhere", "actor_rollout_ref.rollout.temperature=0"
     ])
@@ -150,8 +151,8 @@ actor_rollout_ref:
   rollout:
     prompt_length: ${oc.select:data.max_prompt_length,512}
     n: 2
-critic:
-  forward_micro_batch_size: ${critic.ppo_micro_batch_size}
+reward_model:
+  micro_batch_size: ${reward_model.nowhere}
 """)
     (files / "sizes.yaml").write_text("data:\n  max_prompt_length: 100\n")
     config = load_ppo_config([f"--config-path={files}", "--config-name", "mine.yaml", *ppo_argv])

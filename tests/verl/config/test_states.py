@@ -142,7 +142,7 @@ def test_what_is_so_anyway_may_be_said(ppo_argv, accepted, caplog):
     ("actor_rollout_ref.actor.strategy=megatron", "fold into the FSDP group"),
     ("actor_rollout_ref.rollout.name=sglang", "vllm runs"),
     ("actor_rollout_ref.actor.fsdp_config.param_offload=True", "nothing is offloaded yet"),
-    ("critic.optim.lr=1e-5", "there is no critic"),
+    ("critic.optim.lr=2e-5", "grpo trains no critic"),
     ("actor_rollout_ref.actor.profiler.enable=True", "there is no profiler"),
     ("critic.profiler.ranks=[0]", "there is no profiler"),
     ("global_profiler.tool=nsys", "there is no profiler"),
@@ -156,7 +156,18 @@ def test_what_does_nothing_is_accepted_with_one_warning(ppo_argv, override, reas
 
 def test_many_idle_keys_of_one_reason_make_one_warning(ppo_argv, caplog):
     keys = ["critic.optim.lr=1e-5", "critic.model.path=m", "critic.ppo_micro_batch_size_per_gpu=4"]
-    assert warnings_of(ppo_argv + keys, caplog)[1] == ["critic.**: there is no critic: these keys do nothing"]
+    (warning,) = warnings_of(ppo_argv + keys, caplog)[1]
+    assert warning == "critic.**: algorithm.adv_estimator=grpo trains no critic: these keys do nothing"
+
+
+def test_keys_of_the_critic_under_their_other_names(ppo_argv, caplog):
+    config, warnings = warnings_of(
+        [*ppo_argv, "algorithm.adv_estimator=gae", "critic.fsdp_config.fsdp_size=1", "critic.ppo_micro_batch_size=4",
+         "critic.model.fsdp_config.optimizer_offload=False", "critic.model.use_remove_padding=True",
+         "critic.strategy=megatron", "trainer.max_critic_ckpt_to_keep=2"], caplog)  # yapf: disable
+    assert config.critic.model.fsdp_config.fsdp_size == 1 and config.critic.ppo_micro_batch_size_per_gpu == 4
+    assert config.critic.strategy == "fsdp2" and config.uses_critic
+    assert len(warnings) == 3 and all("now called" in line for line in warnings[:2]) and "fold" in warnings[2]
 
 
 def test_sglang_and_megatron_run_on_what_there_is(ppo_argv):
@@ -168,8 +179,9 @@ def test_sglang_and_megatron_run_on_what_there_is(ppo_argv):
 
 
 @pytest.mark.parametrize("override, said", [
-    ("algorithm.adv_estimator=gae", "critic"),
-    ("algorithm.use_kl_in_reward=True", "actor_rollout_ref.actor.use_kl_loss"),
+    ("critic.enable=True", "grpo uses no critic"),
+    ("critic.model.lora_rank=8", "LoRA"),
+    ("algorithm.kl_ctrl.type=sometimes", "fixed, adaptive"),
     ("reward_model.enable=True", "custom_reward_function.path"),
     ("actor_rollout_ref.model.lora_rank=32", "LoRA"),
     ("data.image_key=picture", "text only"),
@@ -180,7 +192,7 @@ def test_sglang_and_megatron_run_on_what_there_is(ppo_argv):
     ("actor_rollout_ref.hybrid_engine=False", "share the devices"),
     ("algorithm.filter_groups.enable=True", "not there yet"),
     ("actor_rollout_ref.rollout.transport=nccl", "auto"),
-    ("trainer.critic_warmup=5", "no critic"),
+    ("trainer.critic_warmup=5", "trains no critic"),
 ])
 def test_what_is_not_there_is_refused_with_the_reason(ppo_argv, override, said):
     problems = problems_of([*ppo_argv, override])

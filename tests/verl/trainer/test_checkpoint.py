@@ -190,10 +190,10 @@ class Recorder:
 
 
 @pytest.mark.parametrize("contents, calls", [
-    (["model", "optimizer", "extra"], [("save_checkpoint", "actor", ["model", "optimizer", "extra"])]),
-    (["model"], [("save_checkpoint", "actor", ["model"])]),
-    (["hf_model"], [("export_hf", "huggingface"), ("save_pretrained", "huggingface")]),
-    (["hf_model", "model"], [("save_checkpoint", "actor", ["model"]), ("export_hf", "huggingface"),
+    (["model", "optimizer", "extra"], [("save_checkpoint", "actor", ["model", "optimizer", "extra"], "actor")]),
+    (["model"], [("save_checkpoint", "actor", ["model"], "actor")]),
+    (["hf_model"], [("export_hf", "huggingface", "actor"), ("save_pretrained", "huggingface")]),
+    (["hf_model", "model"], [("save_checkpoint", "actor", ["model"], "actor"), ("export_hf", "huggingface", "actor"),
                              ("save_pretrained", "huggingface")]),
     ([], []),
 ])  # yapf: disable
@@ -205,6 +205,17 @@ def test_save_contents_says_what_is_written(tmp_path, contents, calls):
 
 def test_load_contents_says_what_is_read(tmp_path):
     recorder = Recorder()
+    (tmp_path / "actor").mkdir()
     load_model(recorder, ("model",), tmp_path)
     load_model(recorder, (), tmp_path)
-    assert recorder.calls == [("load_checkpoint", str(tmp_path / "actor"), ["model"])]
+    assert recorder.calls == [("load_checkpoint", str(tmp_path / "actor"), ["model"], "actor")]
+
+
+def test_the_critic_has_folders_of_its_own(tmp_path):
+    recorder = Recorder()
+    save_model(recorder, recorder, ["model", "hf_model"], tmp_path, "critic")
+    written = [(name, os.path.relpath(path, tmp_path), *rest) for name, path, *rest in recorder.calls]
+    assert written == [("save_checkpoint", "critic", ["model"], "critic"),
+                       ("export_hf", "critic_huggingface", "critic"), ("save_pretrained", "critic_huggingface")]
+    with pytest.raises(ValueError, match="has no state of the critic: .* critic.checkpoint.load_contents"):
+        load_model(recorder, ["model"], tmp_path, "critic")

@@ -109,3 +109,55 @@ def test_the_same_command_goes_on_after_kill_9(inputs: Path, tmp_path: Path):
     assert "resumed from" in output
     assert learned(read_metrics(broken)) == learned(read_metrics(whole))
     assert [p.name for p in broken.glob("global_step_*")] == ["global_step_5"]
+
+
+PPO = ("algorithm.adv_estimator=gae", "algorithm.lam=0.95", "algorithm.use_kl_in_reward=True",
+       "algorithm.kl_ctrl.type=adaptive", "algorithm.kl_ctrl.target_kl=1e-4", "algorithm.kl_ctrl.horizon=100",
+       "actor_rollout_ref.actor.ppo_epochs=2", "actor_rollout_ref.actor.shuffle=True", "critic.ppo_mini_batch_size=2",
+       "critic.optim.lr=1e-3", "trainer.val_before_train=False")  # yapf: disable
+
+
+def test_ppo_with_a_critic_on_one_worker_and_two(inputs: Path, tmp_path: Path):
+    """The same metrics: shuffled mini-batches, whitening and the KL do not depend on who holds which row."""
+    lines = []
+    for workers in (1, 2):
+        folder = tmp_path / f"of_{workers}"
+        overrides = (*PPO, f"trainer.n_gpus_per_node={workers}", "trainer.total_training_steps=2")
+        run(ppo_command(inputs, folder, *overrides), tmp_path / f"log_{workers}")
+        lines.append(read_metrics(folder))
+    for alone, shared in zip(*lines, strict=True):
+        learnt = {name: value for name, value in alone.items() if name.startswith(("actor/", "critic/"))}
+        assert {name: shared[name] for name in learnt} == pytest.approx(learnt, rel=1e-4, abs=1e-6)
+    first, second = lines[0]
+    assert first["critic/values/max"] == 0 and second["critic/values/max"] != 0
+    assert first["critic/grad_norm"] > 0 and first["critic/lr"] == pytest.approx(1e-3)
+    assert first["actor/reward_kl_penalty"] == 0 < second["actor/reward_kl_penalty"]
+    assert second["actor/reward_kl_penalty_coeff"] == pytest.approx(0.001 * (1 - 0.2 * 32 / 100))
+    assert second["critic/rewards/mean"] < second["critic/score/mean"]
+    names = {"vf_loss", "vf_clipfrac", "vpred_mean", "vf_explained_var", "returns/mean", "advantages/mean"}
+    assert {f"critic/{name}" for name in names} <= second.keys()
+
+
+def test_ppo_with_a_critic_goes_on_after_kill_9(inputs: Path, tmp_path: Path):
+    """Warm-up included: at first the actor stays, and the replicas are awake for the next step all the same."""
+    overrides = (*PPO, "trainer.total_training_steps=4", "trainer.save_freq=2", "trainer.critic_warmup=1")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(ppo_command(inputs, whole, *overrides), tmp_path / "log_whole")
+    log = tmp_path / "log_broken"
+    job = start(ppo_command(inputs, broken, *overrides), log)
+    wait_for(lambda: (broken / "global_step_2").is_dir() or job.poll() is not None, "the first checkpoint")
+    os.kill(job.pid, signal.SIGKILL)
+    job.wait()
+    run(ppo_command(inputs, broken, *overrides), tmp_path / "log_resumed")
+    assert len(read_metrics(whole)) == 3 and learned(read_metrics(broken)) == learned(read_metrics(whole))
+
+
+def test_kl_in_the_reward_without_a_critic(inputs: Path, tmp_path: Path):
+    """Groups are compared by what is left of their rewards."""
+    overrides = ("algorithm.use_kl_in_reward=True", "algorithm.kl_ctrl.kl_coef=10", "trainer.total_training_steps=2",
+                 "actor_rollout_ref.actor.ppo_mini_batch_size=8", "trainer.val_before_train=False")
+    run(ppo_command(inputs, tmp_path / "run", *overrides), tmp_path / "log")
+    first, second = read_metrics(tmp_path / "run")
+    assert first["critic/rewards/mean"] == first["critic/score/mean"]
+    assert second["critic/rewards/mean"] != second["critic/score/mean"]
+    assert second["actor/reward_kl_penalty_coeff"] == 10 and "critic/values/mean" not in second

@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from tests.support.batches import make_batch
 from tests.support.models import save_model
+from verl.config.critic import CriticConfig
 from verl.config.engine import ActorConfig, FSDPConfig, OptimConfig
 from verl.config.model import ModelConfig
 from verl.protocol import DataProto
 from verl.utils.ragged import Ragged
 from verl.workers.engine.base import MicroBatchBounds
+from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.train_worker import TrainWorker, average_updates
 
 ONE_BY_ONE, PACKED = MicroBatchBounds(None, 1), MicroBatchBounds(60, None)
-TEMPERATURE, LONGEST = 0.9, 12
+TEMPERATURE, LONGEST, SEED = 0.9, 12, 5
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,8 @@ def rollouts(rows: int = 10, seed: int = 0) -> DataProto:
     responses = batch.batch["responses"]
     log_probs = np.random.default_rng(seed).normal(-4, 1, len(responses.values)).astype(np.float32)
     batch.batch["rollout_log_probs"] = Ragged(log_probs, responses.offsets)
+    batch.batch["position"] = np.arange(rows)
+    batch.batch["rewards"] = np.random.default_rng(seed).normal(size=rows)
     for column in batch.batch.values():
         for array in (column.values, column.offsets) if isinstance(column, Ragged) else (column,):
             array.flags.writeable = False
@@ -59,7 +63,7 @@ def rollouts(rows: int = 10, seed: int = 0) -> DataProto:
 
 
 def update(worker, bounds, mini_batches, **config):
-    return worker.update_actor(ActorConfig(**config), bounds, TEMPERATURE, mini_batches, LONGEST)
+    return worker.update_actor(ActorConfig(**config), bounds, TEMPERATURE, mini_batches, LONGEST, SEED)
 
 
 @pytest.mark.parametrize("first, then", [(ONE_BY_ONE, PACKED), (PACKED, ONE_BY_ONE)], ids=["one by one", "packed"])
@@ -116,6 +120,126 @@ def test_the_reference_is_the_actor_that_was_loaded(make_worker, folder):
     assert 0 <= metrics[0]["actor/kl_loss"] < 1e-9 < 1e-6 < metrics[2]["actor/kl_loss"]
     worker.ref_log_prob(ONE_BY_ONE, TEMPERATURE)
     assert np.array_equal(worker.batch.batch["ref_log_prob"].values, reference)
+
+
+@pytest.fixture
+def make_ppo(make_worker, folder):
+    """A worker with a critic and a reference that holds rollouts with all that GAE needs."""
+
+    def make(lr: float = 0.01) -> TrainWorker:
+        worker = make_worker(lr=lr)
+        worker.load_critic(ModelConfig(path=str(folder)), FSDPConfig(), OptimConfig(lr=lr), 1.0)
+        worker.load_ref(ModelConfig(path=str(folder)), FSDPConfig())
+        worker.load_batch(rollouts())
+        worker.old_log_prob(PACKED, TEMPERATURE)
+        worker.ref_log_prob(PACKED, TEMPERATURE)
+        worker.values(PACKED)
+        return worker
+
+    return make
+
+
+def update_critic(worker, bounds=PACKED, mini_batches=1, **config):
+    config = CriticConfig(**{"ppo_epochs": 1, "shuffle": False, "loss_agg_mode": "token-mean"} | config)
+    return worker.update_critic(config, bounds, mini_batches, LONGEST, SEED)
+
+
+def test_a_new_critic_expects_nothing_and_learns_the_returns(make_ppo):
+    worker = make_ppo()
+    assert not worker.batch.batch["values"].values.any()
+    metrics = worker.value_advantages("gae", 1.0, 1.0, 0.0)
+    counted = worker.batch.batch["response_mask"].values
+    returns = worker.batch.batch["returns"].values[counted]
+    assert metrics["critic/returns/mean"] == pytest.approx(returns.mean(), rel=1e-5)
+    assert metrics["critic/returns/max"] == returns.max() and metrics["critic/returns/min"] == returns.min()
+    assert metrics["critic/values/max"] == metrics["critic/values/min"] == 0
+    assert metrics["critic/advantages/mean"] == pytest.approx(0, abs=1e-6)
+    losses = [update_critic(worker, cliprange_value=100.0)["critic/vf_loss"] for _ in range(30)]
+    assert losses[0] == pytest.approx((returns**2).mean() / 2, rel=1e-5) and losses[-1] < 0.3 * losses[0]
+    worker.values(ONE_BY_ONE)
+    later = worker.value_advantages("gae", 1.0, 1.0, 0.0)
+    assert later["critic/vf_explained_var"] > 0.5 > 0.1 > abs(metrics["critic/vf_explained_var"])
+    own, others = worker.batch.batch["values"].values[counted], worker.batch.batch["returns"].values[counted]
+    expected = 1 - (others - own).var(dtype=np.float64) / (others.var(dtype=np.float64) + 1e-5)
+    assert later["critic/vf_explained_var"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_kl_in_the_reward_is_taken_from_every_token(make_ppo):
+    """Reward at the last token that counts, less the KL at each; a row without one has neither."""
+    worker = make_ppo()
+    for _ in range(3):
+        update(worker, PACKED, 1)
+    worker.old_log_prob(PACKED, TEMPERATURE)
+    mask, batch = worker.batch.batch["response_mask"], worker.batch.batch
+    sums = worker.reward_kl("k1")
+    kl = np.where(mask.values, batch["old_log_probs"].values - batch["ref_log_prob"].values, 0)
+    assert np.abs(kl).max() > 1e-3
+    worker.value_advantages("gae", 1.0, 1.0, 0.5)
+    for row in range(len(mask)):
+        own = kl[mask.offsets[row]:mask.offsets[row + 1]][mask[row]]
+        assert sums[row] == pytest.approx(own.sum(), abs=1e-5)
+        expected = batch["rewards"][row] - 0.5 * own[::-1].cumsum()[::-1]
+        np.testing.assert_allclose(batch["returns"][row][mask[row]], expected, atol=1e-5)
+
+
+def test_both_models_train_on_shuffled_mini_batches(make_ppo):
+    worker = make_ppo()
+    worker.value_advantages("gae", 1.0, 0.9, 0.0)
+    ours = update_critic(worker, mini_batches=5, ppo_epochs=2, shuffle=True)
+    metrics = update(worker, PACKED, mini_batches=2, ppo_epochs=2, shuffle=True)
+    assert ours["critic/grad_norm"] > 0 and ours["critic/skipped_updates"] == 0
+    assert ours["critic/lr"] == pytest.approx(0.01)
+    assert ours.keys() >= {"critic/vf_loss", "critic/vf_clipfrac", "critic/vpred_mean"}
+    assert abs(metrics["actor/ppo_kl"]) > 1e-4
+
+
+def test_an_unknown_sample_changes_nothing(make_ppo, make_worker):
+    """Its mask is empty: advantages, losses and updates are those of the batch without it."""
+    results = []
+    for spoil in (False, True):
+        worker = make_ppo()
+        batch = worker.batch.batch
+        mask = batch["response_mask"]
+        counted = mask.values.copy()
+        counted[mask.offsets[3]:mask.offsets[4]] = False
+        batch["response_mask"] = Ragged(counted, mask.offsets)
+        batch["rewards"] = np.where(np.arange(10) == 3, 1e6 if spoil else 0.0, batch["rewards"])
+        metrics = worker.value_advantages("gae", 1.0, 0.9, 0.0)
+        results.append(metrics | update_critic(worker) | update(worker, PACKED, 1))
+        assert not batch["advantages"][3].any()
+        dist.destroy_process_group()
+    assert results[0] == results[1]
+    make_worker(lr=0.0)  # the fixture ends a group
+
+
+def test_checkpoint_and_export_of_the_critic(make_ppo, tmp_path):
+    worker = make_ppo()
+    worker.value_advantages("gae", 1.0, 0.9, 0.0)
+    update_critic(worker)
+    worker.save_checkpoint(str(tmp_path / "critic"), role="critic")
+    worker.export_hf(str(tmp_path / "hf"), role="critic")
+    worker.values(PACKED)
+    expected, update_after = worker.batch.batch["values"].values.copy(), update_critic(worker)
+    dist.destroy_process_group()
+    other = make_ppo()
+    other.load_checkpoint(str(tmp_path / "critic"), role="critic")
+    other.values(PACKED)
+    assert np.array_equal(other.batch.batch["values"].values, expected)
+    other.batch.batch["values"] = Ragged(np.zeros_like(expected), other.batch.batch["values"].offsets)
+    other.value_advantages("gae", 1.0, 0.9, 0.0)
+    assert update_critic(other) == update_after
+    exported = AutoModelForTokenClassification.from_pretrained(tmp_path / "hf")
+    assert type(exported).__name__ == "Qwen3ForTokenClassification"
+    ours = {
+        name: p.full_tensor() for name, p in FSDPEngine(
+            ModelConfig(path=str(tmp_path /
+                                 "hf")), FSDPConfig(), torch.device("cpu"), value_head=True).parameters.items()
+    }
+    assert ours["score.weight"].any() and all(torch.equal(p, ours[name]) for name, p in exported.named_parameters())
+    row, prompts, responses = 0, other.batch.batch["prompts"], other.batch.batch["responses"]
+    tokens = torch.tensor([[*prompts[row], *responses[row]]])
+    values = exported.eval()(input_ids=tokens).logits[0, len(prompts[row]) - 1:-1, 0]
+    np.testing.assert_allclose(values.detach().numpy(), expected[:len(values)], atol=1e-5)
 
 
 def test_sft_lowers_the_loss_that_is_evaluated(make_worker):

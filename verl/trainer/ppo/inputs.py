@@ -35,6 +35,9 @@ class RunInputs:
             self.val_set = RLHFDataset(data.val_files, self.tokenizer, data, data.val_max_samples, "data.val_files")
         self.hf_config = load_hf_config(model.path, model.trust_remote_code)
         check_vocabulary(self.tokenizer, self.hf_config, model.path)
+        if config.uses_critic:
+            critic = config.critic.model
+            check_vocabulary(self.tokenizer, load_hf_config(critic.path, critic.trust_remote_code), critic.path)
         self._check_rewards()
         if (folder := CheckpointManager(config.trainer).find()) is not None:
             self.prompt_source().load_state_dict(CheckpointManager.read_state(folder)["prompts"])

@@ -1,4 +1,4 @@
-"""The step loop of GRPO and its relatives.
+"""The step loop of PPO, GRPO and their relatives.
 
 One driver, three kinds of processes; the driver alone decides who works:
 
@@ -7,9 +7,9 @@ One driver, three kinds of processes; the driver alone decides who works:
       │  ◀── completions, as each finishes
       │  answers ────────────────────────────────────▶ score (own deadline each)
       │  ◀── scores, overlapping with generation
-      │  advantages from the scores
       │  sleep ──────────────▶ (device memory freed)
-      │  load_batch, once: each rank keeps its rows ───────────────────────────────▶ old_log_prob, ref_log_prob,
+      │  load_batch, once: each rank keeps its rows ───────────────────────────────▶ old_log_prob, ref_log_prob, values,
+      │  advantages, from the scores here or from the values there                   update_critic,
       │  ◀── metrics only ───────────────────────────────────────────────────────── update_actor
       │  wake(weights) ──────▶ ◀──────── new weights through shared memory ───────── write_weights
       │  wake(kv_cache) ─────▶
@@ -36,7 +36,7 @@ from verl.trainer.checkpoint import CheckpointManager, load_model, save_model
 from verl.trainer.cluster import load_models, start_trainer
 from verl.trainer.entry import due
 from verl.trainer.ppo import metric_utils
-from verl.trainer.ppo.advantages import outcome_advantages
+from verl.trainer.ppo.advantages import Advantages
 from verl.trainer.ppo.inputs import RunInputs
 from verl.trainer.ppo.plan import StepPlan
 from verl.trainer.ppo.rollouts import Rollouts
@@ -44,6 +44,8 @@ from verl.trainer.ppo.services import reward_shaping, start_replicas, start_rewa
 from verl.trainer.ppo.validation import dump, generations, validation_metrics
 from verl.utils.console import StepProgress, duration, step_line
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions, log_seqlen_unbalance
+from verl.workers.mini_batches import POSITION
+from verl.workers.rollout.base import sample_seed
 from verl.workers.rollout.router import RolloutRouter
 from verl.workers.rollout.weight_sync import WeightSync, probe
 
@@ -51,7 +53,7 @@ logger = logging.getLogger(__name__)
 Metrics = dict[str, float]
 VALIDATION = -1  # the "step" that seeds validation samples, so that every validation draws alike
 CLOSE_TIMEOUT = 30.0  # s
-TRAIN_COLUMNS = ["prompts", "responses", "response_mask", "rollout_log_probs", "advantages"]
+TRAIN_COLUMNS = ["prompts", "responses", "response_mask", "rollout_log_probs", "rewards", POSITION]
 
 
 class RayPPOTrainer:
@@ -77,7 +79,11 @@ class RayPPOTrainer:
         self.replicas = start_replicas(config, self.pool, self.trainer)
         self.reward = start_reward(config, self.inputs.tokenizer_path, self.inputs.data_sources)
         load_models(self.trainer, config.actor_rollout_ref.model, actor.fsdp_config, plan.optim, actor.grad_clip,
-                    config.actor_rollout_ref.ref.fsdp_config if actor.use_kl_loss else None)
+                    config.actor_rollout_ref.ref.fsdp_config if config.uses_reference else None)
+        if plan.critic:
+            critic = config.critic
+            self.trainer.load_critic(critic.model, critic.model.fsdp_config, plan.critic.optim, critic.grad_clip)
+        self.advantages = Advantages(config, self.trainer)
         self._resume()
         self.replicas.start()
         router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
@@ -97,6 +103,9 @@ class RayPPOTrainer:
         state = self.checkpoints.read_state(folder)
         self.source.load_state_dict(state["prompts"])
         load_model(self.trainer, self.config.actor_rollout_ref.actor.checkpoint.load_contents, folder)
+        if self.plan.critic:
+            load_model(self.trainer, self.config.critic.checkpoint.load_contents, folder, "critic")
+        self.advantages.load_state_dict(state.get("kl_ctrl", {}))
         self.step = state["step"]
         logger.info("resumed from %s", folder)
 
@@ -134,18 +143,31 @@ class RayPPOTrainer:
         with self._phase(progress, "gen", len(rows) * plan.n):
             batch = self.rollouts.collect(rows, plan.sampling, plan.n, self.step, progress.advance)
         self.replicas.sleep()
-        batch.batch["advantages"] = outcome_advantages(batch, self.config.algorithm)
+        batch.batch[POSITION] = np.arange(len(batch))
         order, metrics = self._rank_order(batch)
         self.trainer.load_batch(batch.select(TRAIN_COLUMNS, [])[order])
         if not plan.on_policy:
             with self._phase(progress, "old_log_prob"):
                 metrics |= self.trainer.old_log_prob(plan.old_log_prob_bounds, plan.sampling.temperature)[0]
-        if actor.use_kl_loss:
+        if self.config.uses_reference:
             with self._phase(progress, "ref"):
                 self.trainer.ref_log_prob(plan.ref_bounds, plan.sampling.temperature)
-        with self._phase(progress, "update_actor"):
-            metrics |= self.trainer.update_actor(actor, plan.update_bounds, plan.sampling.temperature,
-                                                 plan.mini_batches, self.config.data.max_response_length)[0]
+        if plan.critic:
+            with self._phase(progress, "values"):
+                self.trainer.values(plan.critic.value_bounds)
+        with self._phase(progress, "adv"):
+            metrics |= self.advantages.add(batch, order)
+        longest, seed = self.config.data.max_response_length, self.config.trainer.seed
+        if plan.critic:
+            with self._phase(progress, "update_critic"):
+                metrics |= self.trainer.update_critic(self.config.critic, plan.critic.update_bounds,
+                                                      plan.critic.mini_batches, longest,
+                                                      sample_seed(seed, self.step, "update_critic", 0))[0]
+        if self.step > self.config.trainer.critic_warmup:
+            with self._phase(progress, "update_actor"):
+                metrics |= self.trainer.update_actor(actor, plan.update_bounds, plan.sampling.temperature,
+                                                     plan.mini_batches, longest,
+                                                     sample_seed(seed, self.step, "update_actor", 0))[0]
         with self._phase(progress, "update_weights"):
             self.weights.publish()
         dump(self.inputs.rollout_dir / f"step_{self.step}.parquet", self.step, batch)
@@ -192,10 +214,16 @@ class RayPPOTrainer:
         return metrics
 
     def _save(self) -> None:
-        state = {"prompts": self.source.state_dict()}
-        contents = self.config.actor_rollout_ref.actor.checkpoint.save_contents
-        tokenizer = self.inputs.tokenizer
-        self.checkpoints.save(self.step, state, lambda folder: save_model(self.trainer, tokenizer, contents, folder))
+        state = {"prompts": self.source.state_dict(), "kl_ctrl": self.advantages.state_dict()}
+        contents = {"actor": self.config.actor_rollout_ref.actor.checkpoint.save_contents}
+        if self.plan.critic:
+            contents["critic"] = self.config.critic.checkpoint.save_contents
+
+        def write(folder: Path) -> None:
+            for role, parts in contents.items():
+                save_model(self.trainer, self.inputs.tokenizer, parts, folder, role)
+
+        self.checkpoints.save(self.step, state, write)
 
     def _step_metrics(self, batch: DataProto) -> Metrics:
         data = self.config.data

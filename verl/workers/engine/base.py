@@ -1,4 +1,4 @@
-"""What the roles (actor, ref, later critic) ask of a training engine."""
+"""What the roles (actor, ref, critic) ask of a training engine."""
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,11 +35,14 @@ class BatchTotals:
 
 @dataclass(frozen=True)
 class LossInputs:
-    """One micro-batch as a loss sees it: [rows, longest response] tensors, zero-padded on the right."""
-    log_prob: Tensor
+    """One micro-batch as a loss sees it: [rows, longest response] tensors, zero-padded on the right. A policy gives
+    `log_prob` and maybe `entropy`, a critic `vpreds`.
+    """
+    log_prob: Tensor | None
     entropy: Tensor | None
     response_mask: Tensor
     columns: dict[str, Tensor]  # per-token ones padded alike; per-row ones [rows]
+    vpreds: Tensor | None = None
 
 
 LossFn = Callable[[LossInputs, BatchTotals], tuple[Tensor, dict[str, Tensor]]]
@@ -50,7 +53,9 @@ class TrainEngine(ABC):
 
     @abstractmethod
     def forward(self, batch: DataProto, bounds: MicroBatchBounds, temperature: float) -> DataProto:
-        """Columns `log_probs` and `entropys`: Ragged float32, one value per response token, rows as in `batch`."""
+        """Columns `log_probs` and `entropys` of a policy, `values` of a critic: Ragged float32, one number per response
+        token, rows as in `batch`.
+        """
 
     @abstractmethod
     def forward_backward(self, batch: DataProto, loss_fn: LossFn, bounds: MicroBatchBounds, temperature: float,

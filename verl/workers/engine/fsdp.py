@@ -36,6 +36,7 @@ from verl.workers.engine.weights import WeightSource
 
 class FSDPEngine(TrainEngine):
     """Needs an initialised default process group. Without `optim` the engine only runs forward (the reference model).
+    With `value_head` it is a critic on the model's backbone.
     """
 
     def __init__(self,
@@ -43,17 +44,20 @@ class FSDPEngine(TrainEngine):
                  fsdp: FSDPConfig,
                  device: torch.device,
                  optim: OptimConfig | None = None,
-                 grad_clip: float = 1.0):
+                 grad_clip: float = 1.0,
+                 value_head: bool = False):
         self.device, self.grad_clip = device, grad_clip
         mesh = device_mesh(device, fsdp.fsdp_size)
         self.folder = local_folder(model.path)
-        self.hf_config = load_model_config(model.path, model.trust_remote_code, model.override_config)
+        key = "critic.model" if value_head else "actor_rollout_ref.model"
+        self.hf_config = load_model_config(model.path, model.trust_remote_code, model.override_config, key)
         policy = MixedPrecisionPolicy(param_dtype=to_dtype(fsdp.mixed_precision.param_dtype, device.type),
                                       reduce_dtype=to_dtype(fsdp.mixed_precision.reduce_dtype, device.type))
         self.module = build_model(self.hf_config, mesh, to_dtype(fsdp.model_dtype, device.type), policy,
-                                  model.enable_gradient_checkpointing and optim is not None, fsdp.reshard_after_forward)
+                                  model.enable_gradient_checkpointing and optim is not None, fsdp.reshard_after_forward,
+                                  value_head)
         sum_gradients(self.module)
-        materialize(self.module, model.path, device)
+        materialize(self.module, model.path, device, key)
         self.module.train(optim is not None)
         self.optimizer, self.schedule = build_optimizer(self.module, optim) if optim is not None else (None, None)
 
@@ -65,16 +69,14 @@ class FSDPEngine(TrainEngine):
     @torch.no_grad()
     def forward(self, batch: DataProto, bounds: MicroBatchBounds, temperature: float) -> DataProto:
         responses = batch.batch["responses"]
-        log_prob = np.zeros(len(responses.values), np.float32)
-        entropy = np.zeros_like(log_prob)
+        columns = {name: np.zeros(len(responses.values), np.float32) for name in self.module.outputs}
         for rows in self._plan(batch, bounds):
             micro = self._pack(batch, rows)
-            out = self.module(micro, temperature, True)
             where = _token_positions(responses, rows)
-            log_prob[where], entropy[where] = (x.float().cpu().numpy() for x in out)
+            for column, out in zip(columns.values(), self.module(micro, temperature, True), strict=True):
+                column[where] = out.float().cpu().numpy()
         self._reshard()
-        columns = {"log_probs": Ragged(log_prob, responses.offsets), "entropys": Ragged(entropy, responses.offsets)}
-        return DataProto.from_dict(columns)
+        return DataProto.from_dict({name: Ragged(column, responses.offsets) for name, column in columns.items()})
 
     def forward_backward(self, batch: DataProto, loss_fn: LossFn, bounds: MicroBatchBounds, temperature: float,
                          with_entropy: bool) -> dict[str, float]:
@@ -82,8 +84,8 @@ class FSDPEngine(TrainEngine):
         metrics: dict[str, Tensor] = {}
         for rows in self._plan(batch, bounds):
             micro = self._pack(batch, rows)
-            log_prob, entropy = self.module(micro, temperature, with_entropy)
-            loss, contributions = loss_fn(self._loss_inputs(batch, rows, micro, log_prob, entropy), totals)
+            out = self.module(micro, temperature, with_entropy)
+            loss, contributions = loss_fn(self._loss_inputs(batch, rows, micro, out), totals)
             loss.backward()
             for name, value in contributions.items():
                 value = value.detach().double()
@@ -143,6 +145,7 @@ class FSDPEngine(TrainEngine):
     def export_hf(self, directory: Path) -> None:
         writer = dist.get_rank() == 0
         if writer:
+            self.hf_config.architectures = [type(self.module.model).__name__]
             self.hf_config.save_pretrained(directory)
             generation = self.folder / "generation_config.json"
             if generation.is_file():  # it may name more than one end of an answer
@@ -181,8 +184,8 @@ class FSDPEngine(TrainEngine):
     def _pack(self, batch: DataProto, rows: np.ndarray) -> MicroBatch:
         return MicroBatch.pack(batch.batch["prompts"][rows], batch.batch["responses"][rows], self.device)
 
-    def _loss_inputs(self, batch: DataProto, rows: np.ndarray, micro: MicroBatch, log_prob: Tensor,
-                     entropy: Tensor | None) -> LossInputs:
+    def _loss_inputs(self, batch: DataProto, rows: np.ndarray, micro: MicroBatch, out: tuple[Tensor | None,
+                                                                                             ...]) -> LossInputs:
         width = int(micro.response_lengths.max(initial=0))
         columns = {}
         for name, column in batch.batch.items():
@@ -190,10 +193,14 @@ class FSDPEngine(TrainEngine):
                 continue
             values = column[rows].to_padded(length=width) if isinstance(column, Ragged) else column[rows]
             columns[name] = torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
-        return LossInputs(log_prob=micro.padded(log_prob),
-                          entropy=None if entropy is None else micro.padded(entropy),
+        outputs = {
+            name: None if x is None else micro.padded(x) for name, x in zip(self.module.outputs, out, strict=True)
+        }
+        return LossInputs(log_prob=outputs.get("log_probs"),
+                          entropy=outputs.get("entropys"),
                           response_mask=columns.pop("response_mask").bool(),
-                          columns=columns)
+                          columns=columns,
+                          vpreds=outputs.get("values"))
 
     def reduce_metrics(self, metrics: dict[str, Tensor]) -> dict[str, float]:
         """Global values from each rank's contributions: the sum, or the maximum where the name ends in _max."""

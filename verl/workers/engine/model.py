@@ -1,4 +1,6 @@
-"""Loads a Hugging Face causal LM as a sharded module (FSDP2) whose forward returns log-probs of packed sequences."""
+"""Loads a Hugging Face causal LM as a sharded module (FSDP2) whose forward returns log-probs of packed sequences; or
+its backbone with a head for one value per token.
+"""
 from typing import Any
 
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, PretrainedConfig, PreTrainedModel
 
 from verl.utils.hub import load_hf_config, local_folder
 from verl.workers.engine.attention import PACKED_ATTENTION
@@ -22,34 +24,60 @@ LENGTH_DEPENDENT_ROPES = ("dynamic", "longrope")  # frequencies follow the longe
 LOGIT_SCALES = ("final_logit_softcapping", "logits_scaling", "logit_scale")
 
 
-class PackedCausalLM(nn.Module):
-    """The root FSDP unit: backbone and lm_head in one forward, so that lm_head's weight is whole where it is used."""
+class PackedModel(nn.Module):
+    """The root FSDP unit: backbone and head in one forward, so that the head's weight is whole where it is used.
+
+    `outputs` names the columns that forward returns.
+    """
+    outputs: tuple[str, ...]
 
     def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: MicroBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor | None]:
-        """-> log-prob [labels] and entropy [labels] (or None) of the response tokens of `batch`."""
+    def hidden(self, batch: MicroBatch) -> Tensor:
+        """[labels, hidden] of the tokens that predict the response tokens of `batch`."""
         hidden = self.model.base_model(input_ids=batch.input_ids,
                                        position_ids=batch.position_ids,
                                        use_cache=False,
                                        **batch.attention_kwargs).last_hidden_state
+        return hidden[0, batch.predictors]
+
+
+class PackedCausalLM(PackedModel):
+    """The policy."""
+    outputs = ("log_probs", "entropys")
+
+    def forward(self, batch: MicroBatch, temperature: float, with_entropy: bool) -> tuple[Tensor, Tensor | None]:
+        """-> log-prob [labels] and entropy [labels] (or None) of the response tokens of `batch`."""
         head = self.model.get_output_embeddings()
-        return linear_log_prob(hidden[0, batch.predictors], head.weight, batch.labels, temperature, with_entropy)
+        return linear_log_prob(self.hidden(batch), head.weight, batch.labels, temperature, with_entropy)
 
 
-def load_model_config(path: str, trust_remote_code: bool, override: dict[str, Any]) -> PretrainedConfig:
+class PackedValueModel(PackedModel):
+    """The critic."""
+    outputs = ("values",)
+
+    def forward(self, batch: MicroBatch, temperature: float, with_entropy: bool) -> tuple[Tensor]:
+        """-> values [labels], each of the state before its response token. They need no temperature and no entropy."""
+        hidden, head = self.hidden(batch), self.model.score
+        dtype = torch.promote_types(hidden.dtype, torch.float32)
+        return (hidden.to(dtype) @ head.weight.to(dtype)[0] + head.bias.to(dtype),)
+
+
+def load_model_config(path: str,
+                      trust_remote_code: bool,
+                      override: dict[str, Any],
+                      key: str = "actor_rollout_ref.model") -> PretrainedConfig:
     """The model's config with `override` applied; an unknown override key is an error."""
     config = load_hf_config(path, trust_remote_code)
-    for key, value in override.items():
-        if not hasattr(config, key):
-            raise ValueError(f"actor_rollout_ref.model.override_config.{key}: the config of {path} has no such key")
+    for name, value in override.items():
+        if not hasattr(config, name):
+            raise ValueError(f"{key}.override_config.{name}: the config of {path} has no such key")
         try:
-            setattr(config, key, value)
+            setattr(config, name, value)
         except StrictDataclassError as error:
-            raise ValueError(
-                f"actor_rollout_ref.model.override_config.{key}={value!r}: {error.__cause__ or error}") from error
+            raise ValueError(f"{key}.override_config.{name}={value!r}: {error.__cause__ or error}") from error
     return config
 
 
@@ -63,7 +91,8 @@ def check_packable(model: PreTrainedModel) -> None:
     unknown |= {f"rope_type {kind}" for kind in _rope_types(config) if kind in LENGTH_DEPENDENT_ROPES}
     unknown |= {key for key in LOGIT_SCALES if getattr(config, key, None) is not None}
     head = model.get_output_embeddings()
-    if head is None or getattr(head, "bias", None) is not None:
+    has_values = isinstance(getattr(model, "score", None), nn.Linear)
+    if not has_values and (head is None or getattr(head, "bias", None) is not None):
         unknown.add("an lm_head with a bias, or none")
     if unknown:
         raise ValueError(
@@ -79,16 +108,20 @@ def _rope_types(config: PretrainedConfig) -> set[str]:
 
 
 def build_model(config: PretrainedConfig, mesh: DeviceMesh, dtype: torch.dtype, policy: MixedPrecisionPolicy,
-                gradient_checkpointing: bool, reshard_after_forward: bool) -> PackedCausalLM:
+                gradient_checkpointing: bool, reshard_after_forward: bool, value_head: bool) -> PackedModel:
     """The model on the meta device, checked and sharded layer by layer over `mesh`; it has no values yet."""
+    auto, packed = (AutoModelForTokenClassification, PackedValueModel) if value_head else (AutoModelForCausalLM,
+                                                                                           PackedCausalLM)
+    if value_head:
+        config.num_labels, config.classifier_dropout = 1, 0.0
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, attn_implementation=PACKED_ATTENTION, dtype=dtype)
+        model = auto.from_config(config, attn_implementation=PACKED_ATTENTION, dtype=dtype)
     check_packable(model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    module = PackedCausalLM(model)
+    module = packed(model)
     units = list(model.base_model.layers)
-    if model.get_input_embeddings().weight is not model.get_output_embeddings().weight:
+    if value_head or model.get_input_embeddings().weight is not model.get_output_embeddings().weight:
         units.append(model.get_input_embeddings())  # else the root keeps it whole from first to last, beside lm_head
     for unit in units:
         fully_shard(unit, mesh=mesh, mp_policy=policy, reshard_after_forward=reshard_after_forward)
@@ -96,7 +129,7 @@ def build_model(config: PretrainedConfig, mesh: DeviceMesh, dtype: torch.dtype, 
     return module
 
 
-def sum_gradients(module: PackedCausalLM) -> None:
+def sum_gradients(module: PackedModel) -> None:
     """Losses are divided by global counts, so gradients are summed over ranks, not averaged."""
     for unit in module.modules():
         if isinstance(unit, FSDPModule):
@@ -104,26 +137,28 @@ def sum_gradients(module: PackedCausalLM) -> None:
             unit.set_force_sum_reduction_for_comms(True)  # gloo has no pre-multiplied sum
 
 
-def materialize(module: PackedCausalLM, path: str, device: torch.device) -> None:
+def materialize(module: PackedModel, path: str, device: torch.device, key: str = "actor_rollout_ref.model") -> None:
     """Gives `module` storage on `device` and this rank's shards of the safetensors under `path`; no rank holds a full
-    copy.
+    copy. A value head that the files do not hold is 0, so that a new critic expects nothing.
     """
     folder = local_folder(path)
     if not any(folder.glob("*.safetensors")):
-        raise ValueError(
-            f"actor_rollout_ref.model.path={path} has no *.safetensors; save the model with save_pretrained")
+        raise ValueError(f"{key}.path={path} has no *.safetensors; save the model with save_pretrained")
     module.to_empty(device=device)
     _fill_buffers(module.model)
     state = dict(module.model.named_parameters())
     reader = HuggingFaceStorageReader(str(folder))
     saved = {name: tuple(entry.size) for name, entry in reader.read_metadata().state_dict_metadata.items()}
+    new = [name for name in state if name.startswith("score.") and name not in saved]
+    with torch.no_grad():
+        for name in new:
+            state.pop(name).zero_()
     wrong = {name: tuple(p.shape) for name, p in state.items() if saved.get(name) != tuple(p.shape)}
     if wrong:
         name, shape = next(iter(wrong.items()))
         there = f"{saved[name]} in the files" if name in saved else "not in the files"
-        raise ValueError(
-            f"actor_rollout_ref.model.path={path}: {len(wrong)} of {len(state)} weights do not fit config.json "
-            f"and override_config; the first is {name}: {shape} by the config, {there}")
+        raise ValueError(f"{key}.path={path}: {len(wrong)} of {len(state)} weights do not fit config.json "
+                         f"and override_config; the first is {name}: {shape} by the config, {there}")
     with torch.no_grad():
         dcp.load(state, storage_reader=reader)
 

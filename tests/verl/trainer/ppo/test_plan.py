@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verl.algorithms.advantage import ADV_ESTIMATOR_REGISTRY
 from verl.algorithms.policy_loss import POLICY_LOSS_REGISTRY
 from verl.config.fields import from_dict
 from verl.config.ppo import PPOConfig
@@ -187,5 +189,65 @@ def test_names_that_nobody_registered_are_refused(installed, monkeypatch):
     monkeypatch.setitem(POLICY_LOSS_REGISTRY, "toy", POLICY_LOSS_REGISTRY["vanilla"])
     assert resolve(other).actor_rollout_ref.actor.policy_loss.loss_mode == "toy"
     estimator = from_dict(PPOConfig, {"algorithm": {"adv_estimator": "toy"}})
-    with pytest.raises(ValueError, match="algorithm.adv_estimator='toy' is unknown; known: grpo"):
+    with pytest.raises(ValueError, match="algorithm.adv_estimator='toy' is unknown; known: gae, grpo"):
         resolve(estimator)
+    values = from_dict(PPOConfig, {"algorithm": {"adv_estimator": "toy"}, "critic": {"enable": True}})
+    monkeypatch.setitem(ADV_ESTIMATOR_REGISTRY, "toy", lambda values, **_: None)
+    assert resolve(values).uses_critic
+    with pytest.raises(ValueError, match="adv_estimator=toy takes the values of a critic; set critic.enable=True"):
+        resolve(estimator)
+    monkeypatch.setitem(ADV_ESTIMATOR_REGISTRY, "toy", lambda index, **_: None)
+    with pytest.raises(ValueError, match="adv_estimator=toy takes no values; set critic.enable=False"):
+        resolve(values)
+
+
+def critic_plan(critic=None, actor=None, **trainer):
+    config = from_dict(PPOConfig, {
+        "data": {"train_batch_size": 8},
+        "algorithm": {"adv_estimator": "gae"},
+        "critic": critic or {},
+        "actor_rollout_ref": {"model": {"path": "ours", "trust_remote_code": True},
+                              "actor": {"ppo_mini_batch_size": 4, "ppo_epochs": 3} | (actor or {}),
+                              "rollout": {"name": "hf"}},
+        "trainer": {"device": "cpu"} | trainer,
+    })  # yapf: disable
+    config = resolve(config)
+    return config.critic, make_plan(config, 10, STOP)
+
+
+def test_the_critic_does_as_the_actor_where_it_says_nothing():
+    critic, plan = critic_plan(actor=CAPPED | {"shuffle": True, "loss_agg_mode": "seq-mean-token-sum"})
+    assert (critic.model.path, critic.model.trust_remote_code) == ("ours", True)
+    assert (critic.ppo_mini_batch_size, critic.ppo_epochs, critic.shuffle) == (4, 3, True)
+    assert critic.loss_agg_mode == "seq-mean-token-sum"
+    assert plan.critic.mini_batches == 2 and plan.critic.optim.total_training_steps == 10 * 2 * 3
+    assert plan.critic.update_bounds == plan.critic.value_bounds == MicroBatchBounds(99, None)
+    counted = critic_plan(actor=COUNTED)[1].critic
+    assert counted.update_bounds == counted.value_bounds == MicroBatchBounds(None, 3)
+
+
+def test_the_critic_does_as_it_says():
+    own = {"model": {"path": "its"}, "ppo_mini_batch_size": 2, "ppo_epochs": 1, "shuffle": False,
+           "ppo_micro_batch_size_per_gpu": 5, "forward_micro_batch_size_per_gpu": 7}  # yapf: disable
+    critic, plan = critic_plan(own, CAPPED | {"shuffle": True})
+    assert (critic.model.path, critic.model.trust_remote_code) == ("its", False)
+    assert (critic.ppo_epochs, critic.shuffle, plan.critic.mini_batches) == (1, False, 4)
+    assert plan.critic.update_bounds == MicroBatchBounds(None, 5)
+    assert plan.critic.value_bounds == MicroBatchBounds(None, 7)
+    capped = {"use_dynamic_bsz": True, "ppo_max_token_len_per_gpu": 50, "forward_max_token_len_per_gpu": 70}
+    plan = critic_plan(capped, COUNTED)[1]
+    assert plan.critic.update_bounds == MicroBatchBounds(50, None)
+    assert plan.critic.value_bounds == MicroBatchBounds(70, None)
+
+
+def test_warm_up_shortens_the_actors_schedule():
+    _, plan = critic_plan(actor=CAPPED, critic_warmup=4)
+    assert (plan.optim.total_training_steps, plan.critic.optim.total_training_steps) == (6 * 6, 10 * 6)
+    assert plan_of().critic is None
+
+
+def test_kl_in_the_reward_needs_old_log_probs_of_their_own():
+    config = config_of(actor=CAPPED)
+    assert make_plan(config, 10, STOP).on_policy
+    charged = dataclasses.replace(config, algorithm=dataclasses.replace(config.algorithm, use_kl_in_reward=True))
+    assert not make_plan(charged, 10, STOP).on_policy
