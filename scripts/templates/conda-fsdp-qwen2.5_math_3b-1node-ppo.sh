@@ -2,7 +2,6 @@
 # PPO of Qwen2.5-Math-7B (its name says 3b; there is no such model) on one node of 8 GPUs, FSDP, in a conda environment:
 #   bash scripts/templates/conda-fsdp-qwen2.5_math_3b-1node-ppo.sh [key=value ...]        or with sbatch
 #
-# There is no critic yet. What runs until it lands is GRPO over 8 answers of each prompt; then set ADV_ESTIMATOR=gae ROLLOUT_N=1.
 #SBATCH --job-name=conda-fsdp-qwen2.5_math_3b-1node-ppo
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -26,8 +25,8 @@ LOGGER=${LOGGER:-[console,wandb]}
 NNODES=${SLURM_NNODES:-${NNODES:-1}}
 GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 # CONDA_BIN_PATH: folder of python, if it is neither in .venv nor on PATH
-ADV_ESTIMATOR=${ADV_ESTIMATOR:-grpo}
-ROLLOUT_N=${ROLLOUT_N:-8}
+ADV_ESTIMATOR=${ADV_ESTIMATOR:-gae}
+ROLLOUT_N=${ROLLOUT_N:-1}
 
 repo=$(dirname "${BASH_SOURCE[0]}")/../..
 [ -f "$repo/scripts/ray/slurm_ray.sh" ] || repo=${SLURM_SUBMIT_DIR:?} # SLURM runs a copy: submit from the repository

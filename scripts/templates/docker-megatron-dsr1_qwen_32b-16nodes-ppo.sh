@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # PPO of DeepSeek-R1-Distill-Qwen-32B on 16 nodes of 8 GPUs, in containers: sbatch scripts/templates/docker-megatron-dsr1_qwen_32b-16nodes-ppo.sh
 #
-# There is no Megatron engine and no critic yet. What runs until they land is FSDP2 over all 128 GPUs (tensor and pipeline sizes fold
-# into it), with GRPO over 8 answers of each prompt. The settings of PPO stand here already; then set ADV_ESTIMATOR=gae ROLLOUT_N=1.
+# There is no Megatron engine yet. What runs until it lands is FSDP2 over all 128 GPUs (tensor and pipeline sizes fold into it).
 #SBATCH --job-name=docker-megatron-dsr1_qwen_32b-16nodes-ppo
 #SBATCH --nodes=16
 #SBATCH --ntasks-per-node=1
@@ -27,8 +26,8 @@ NNODES=${SLURM_NNODES:-${NNODES:-16}}
 GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 export CONTAINER=${CONTAINER:-pyxis} # or docker, apptainer
 export CONTAINER_IMAGE=${CONTAINER_IMAGE:-$PWD/reasoning360.sqsh} # docker/Dockerfile says how it is made
-ADV_ESTIMATOR=${ADV_ESTIMATOR:-grpo}
-ROLLOUT_N=${ROLLOUT_N:-8}
+ADV_ESTIMATOR=${ADV_ESTIMATOR:-gae}
+ROLLOUT_N=${ROLLOUT_N:-1}
 
 repo=$(dirname "${BASH_SOURCE[0]}")/../..
 [ -f "$repo/scripts/ray/slurm_ray.sh" ] || repo=${SLURM_SUBMIT_DIR:?} # SLURM runs a copy: submit from the repository

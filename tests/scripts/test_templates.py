@@ -11,7 +11,6 @@ import pytest
 from tests.support.runs import rl_row, save_lm, write_rows
 from tests.support.spelling import ROOT
 from verl.config import load_ppo_config
-from verl.config.fields import ConfigError
 
 SCRIPTS = sorted(str(path.relative_to(ROOT)) for folder in ("scripts", "ray_utils", "data_analysis")
                  for path in (ROOT / folder).rglob("*.sh"))  # yapf: disable
@@ -92,11 +91,10 @@ def test_arguments_and_environment_override(name, folder):
 
 
 @pytest.mark.parametrize("name", PPO)
-def test_ppo_waits_for_the_critic(name, folder):
-    """Whoever lands the critic makes gae and one answer per prompt these templates' defaults, as in the seed."""
-    commands, _ = dry_run(name, folder, ADV_ESTIMATOR="gae", ROLLOUT_N="1")
-    with pytest.raises(ConfigError, match="gae needs the critic"):
-        load_ppo_config(trainer_arguments(commands))
+def test_ppo_has_a_critic_and_one_answer_a_prompt(name, folder):
+    config = load_ppo_config(trainer_arguments(dry_run(name, folder)[0]))
+    assert (config.algorithm.adv_estimator, config.actor_rollout_ref.rollout.n) == ("gae", 1)
+    assert config.critic.model.path == config.actor_rollout_ref.model.path
 
 
 def test_the_megatron_template_says_what_runs(folder):
