@@ -26,14 +26,14 @@ def enter(paths: list[str], scratch_mb: int) -> None:
     kernel.mount("/tmp/new", "/tmp/new", "", kernel.MS_BIND)
     kernel.pivot_root("/tmp", "/tmp/old")
     os.chdir("/")
+    for path in ("/tmp", "/dev/shm"):  # first, since Python itself may lie below /tmp
+        os.makedirs("/new" + path, exist_ok=True)
+        kernel.mount("tmpfs", "/new" + path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV,
+                     f"mode=1777,size={scratch_mb}m,nr_inodes=4096")
     for path in _outermost([*SYSTEM, *paths]):
         _show(path)
     for path in DEVICES:
         _bind(path)
-    for path in ("/tmp", "/dev/shm"):
-        os.makedirs("/new" + path, exist_ok=True)
-        kernel.mount("tmpfs", "/new" + path, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV,
-                     f"mode=1777,size={scratch_mb}m,nr_inodes=4096")
     kernel.umount("/old")
     os.chdir("/new")
     kernel.pivot_root(".", ".")

@@ -7,10 +7,12 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 SUBNET = "10.99.7"
 
 
@@ -18,6 +20,8 @@ def why_not() -> str | None:
     """Why no such cluster can be made here, if so."""
     if os.geteuid() != 0:
         return "network namespaces need root"
+    if ROOT.is_relative_to("/tmp") or sys.prefix.startswith("/tmp/"):
+        return "the repository or its Python lies below /tmp, which each node has for itself"
     made = subprocess.run(["unshare", "--net", "--uts", "--mount", "ip", "link", "add", "bridge0", "type", "bridge"],
                           capture_output=True, text=True, check=False)  # yapf: disable
     return f"no network namespaces here: {made.stderr.strip()}" if made.returncode else None

@@ -1,0 +1,29 @@
+"""One small instance of what the acceptance runs measure at length: they run, and their checks hold."""
+
+from bench import accept_rewards, preprocess, rewards_code, rewards_math
+from bench.accept_datasets import puzzles
+
+
+def test_worst_answers(monkeypatch):
+    kept = ("tower of powers", "fork bomb", "10 GB", "1 GB of output", "reply of 10 MB, code")
+    monkeypatch.setattr(accept_rewards, "WORST", {name: accept_rewards.WORST[name] for name in kept})
+    assert [name for name, case in accept_rewards.worst_answers().items() if not case["passed"]] == []
+
+
+def test_endurance():
+    assert accept_rewards.endurance(kills=5, tasks=300)["passed"]
+
+
+def test_rewards_agree_with_the_plain_loops():
+    assert rewards_math.compare(64, 0.0, rounds=1)["agree"] == 1.0
+    assert rewards_code.compare(8)["no_hostile_input"]["times_faster"] > 0
+
+
+def test_puzzles():
+    assert set(puzzles(20)) == {"zebra", "ordering", "graph"}
+
+
+def test_preprocessing_keeps_what_a_plain_map_keeps(monkeypatch):
+    monkeypatch.setattr(preprocess, "ROUNDS", 1)
+    result = preprocess.compare(1500)
+    assert 0 < result["kept"] < 1500
