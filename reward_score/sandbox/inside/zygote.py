@@ -38,6 +38,7 @@ class Zygote:
             root.enter(settings["paths"], settings["scratch_mb"])
             self._private = True
         self._folder = "/tmp" if self._private else tempfile.mkdtemp(prefix="sandbox-")
+        self._mounted = frozenset(os.listdir(self._folder))  # where Python lies below /tmp
         os.environ.update(HOME=self._folder, TMPDIR=self._folder)
         if not self._private:
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
@@ -191,7 +192,7 @@ class Zygote:
         for pid in pids:
             self._reap(pid, 0)
         for folder in (self._folder, *(["/dev/shm"] if self._private else [])):
-            _empty(folder)
+            _empty(folder, self._mounted)
 
     def _kill_strays(self) -> None:
         """Without a process namespace: whatever runs as the run's user, and all that was ever started under us."""
@@ -219,9 +220,9 @@ def _children() -> list[int]:
         return list(map(int, file.read().split()))
 
 
-def _empty(folder: str) -> None:
+def _empty(folder: str, mounted: frozenset[str]) -> None:
     try:
-        names = os.listdir(folder)
+        names = set(os.listdir(folder)) - mounted
     except OSError:
         return
     for name in names:
