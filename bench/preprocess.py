@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "preprocess.json"
-ROUNDS, MAX_TOKENS = 3, 128
+ROUNDS, MAX_TOKENS = 2, 128
 WORDS = [
     "a", "train", "leaves", "the", "station", "at", "noon", "and", "travels", "km", "per", "hour", "how", "many",
     "apples", "does", "Anna", "have", "if", "she", "gives", "half", "of", "them", "to", "Ben", "find", "the", "sum",
