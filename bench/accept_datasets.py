@@ -3,8 +3,6 @@
 Writes bench/datasets.json and bench/preprocess.json. Exit code 1 if a figure misses its goal.
 """
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -12,14 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench import preprocess
+from bench.stamp import stamp
+from data_preprocess.logic import puzzle_gen
+from data_preprocess.logic.graph_dataset_gen import logic as graph_gen
+from data_preprocess.logic.zebrapuzzle_gen import puzzle_generator as zebra_gen
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from bench import preprocess  # noqa: E402
-from data_preprocess.logic import puzzle_gen  # noqa: E402
-from data_preprocess.logic.graph_dataset_gen import logic as graph_gen  # noqa: E402
-from data_preprocess.logic.zebrapuzzle_gen import puzzle_generator as zebra_gen  # noqa: E402
-
 RESULTS = ROOT / "bench" / "datasets.json"
 FIXTURES = ROOT / "tests" / "data_preprocess" / "fixtures"
 GOALS = {
@@ -57,9 +54,7 @@ def puzzles(count: int = 1000) -> dict[str, float]:
 
 def main() -> int:
     """Runs all parts; -> the exit code."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    report: dict[str, Any] = {"command": "bash scripts/accept.sh datasets", "commit": commit.strip(),
-                              "machine": f"{os.cpu_count()} cores, {platform.machine()}", "goals": GOALS,
+    report: dict[str, Any] = {"command": "bash scripts/accept.sh datasets", **stamp(), "goals": GOALS,
                               "all scripts": all_scripts(), "puzzles": puzzles()}  # yapf: disable
     RESULTS.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2), flush=True)

@@ -5,9 +5,7 @@ misses its goal.
 """
 import json
 import os
-import platform
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -17,12 +15,11 @@ from typing import Any
 
 import psutil
 
+from bench.rewards import speed
+from bench.stamp import stamp
+from reward_score.pool import RewardPool, RewardRequest
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from bench.rewards import speed  # noqa: E402
-from reward_score.pool import RewardPool, RewardRequest  # noqa: E402
-
 RESULTS = ROOT / "bench" / "rewards.json"
 HOSTILE = str(ROOT / "tests" / "reward_score" / "hostile.py")
 DEADLINE = 10.0  # seconds; more than the sandbox gives to one answer
@@ -111,9 +108,7 @@ def _held(pool: RewardPool | None = None) -> tuple[int, int]:
 
 def main() -> int:
     """Runs all parts; -> the exit code."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    report: dict[str, Any] = {"command": "bash scripts/accept.sh rewards", "commit": commit.strip(),
-                              "machine": f"{os.cpu_count()} cores, {platform.machine()}"}  # yapf: disable
+    report: dict[str, Any] = {"command": "bash scripts/accept.sh rewards", **stamp()}  # yapf: disable
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "worst answers": worst_answers,
         "endurance": endurance,

@@ -5,7 +5,6 @@ learn (from at most 0.5 to at least 0.9 on held-out problems).
 """
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from bench.stamp import stamp
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "spine.json"
@@ -45,8 +46,7 @@ def quickstart(clone: Path, overrides: list[str]) -> dict[str, Any]:
 
 def main() -> int:
     """Runs all of RUNS; -> the exit code."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    report = {"commit": commit.strip(), "machine": f"{os.cpu_count()} cores, {platform.machine()}", "runs": {}}
+    report = {**stamp(), "runs": {}}
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)

@@ -10,7 +10,6 @@ the full size.
 import argparse
 import json
 import os
-import platform
 import re
 import shutil
 import socket
@@ -26,6 +25,8 @@ from urllib.parse import urlencode
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from bench.stamp import stamp
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "viewer.json"
@@ -140,7 +141,7 @@ def main() -> None:
         first, peak = views["first page"]["seconds"], max(view["peak_mb"] for view in views.values())
         result = {
             "command": "python -m bench.viewer " + " ".join(sys.argv[1:]),
-            "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+            "machine": stamp()["machine"],
             "load_average": round(os.getloadavg()[0], 1),  # a shared machine: seconds grow with it
             "rows": arguments.rows,
             "gigabytes": round(path.stat().st_size / 1e9, 2),

@@ -20,13 +20,14 @@ def prompt_lengths(tokenizer: str, rows: Sequence[Row]) -> list[int]:
     from verl.utils.dataset.chat import render_prompt
     from verl.utils.tokenizer import token_counts
 
-    loaded = _load(tokenizer)
+    loaded = load_tokenizer(tokenizer)
     texts = [render_prompt(loaded, row, "prompt", {}) for row in rows]
     return token_counts(loaded, texts)
 
 
 @lru_cache(maxsize=1)
-def _load(path: str):  # noqa: ANN202 -- a tokenizer of transformers, which is imported only here
-    from verl.utils.tokenizer import load_tokenizer
+def load_tokenizer(path: str):  # noqa: ANN201 -- a tokenizer of transformers, which is imported only here
+    """The tokenizer of a folder or hub id, loaded once in each process."""
+    from verl.utils import tokenizer
 
-    return load_tokenizer(path)
+    return tokenizer.load_tokenizer(path)

@@ -6,9 +6,9 @@ A judge compares them, so what it cannot judge well is dropped: yes or no, lette
 import re
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 
 from data_preprocess.core import Dataset, Drop, Source, load, main, make_row
+from data_preprocess.core.lengths import load_tokenizer
 
 INSTRUCTION = " Think step by step and output the final answer within \\boxed{}."
 MAX_ANSWER_TOKENS = 30
@@ -65,14 +65,9 @@ def _refuse(example: Mapping[str, object], answer: str) -> None:
 
 
 def _token_count(text: str, tokenizer: str) -> int:
-    return len(_load(tokenizer).encode(text, add_special_tokens=False)) if tokenizer else len(_PIECES.findall(text))
-
-
-@lru_cache(maxsize=1)
-def _load(path: str):  # noqa: ANN202 -- a tokenizer of transformers, which is imported only here
-    from verl.utils.tokenizer import load_tokenizer
-
-    return load_tokenizer(path)
+    if not tokenizer:
+        return len(_PIECES.findall(text))
+    return len(load_tokenizer(tokenizer).encode(text, add_special_tokens=False))
 
 
 if __name__ == "__main__":

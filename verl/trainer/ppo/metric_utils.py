@@ -33,6 +33,7 @@ def compute_data_metrics(batch: DataProto, max_response_length: int, max_prompt_
     lengths = batch.batch["responses"].lengths
     answered = lengths > 0
     known = batch.batch["response_mask"].sum() > 0
+    scored = known | ~answered
     scores = _per_sample(batch, "token_level_scores", "scores")
     rewards = _per_sample(batch, "token_level_rewards", "rewards", "token_level_scores", "scores")
     return {
@@ -44,7 +45,7 @@ def compute_data_metrics(batch: DataProto, max_response_length: int, max_prompt_
         "response/aborted_ratio":
             float(1 - answered.mean()),
         **_length_metrics("prompt_length", batch.batch["prompts"].lengths, max_prompt_length),
-        **_data_source_metrics(batch.non_tensor_batch["data_source"], scores, lengths, max_response_length),
+        **_data_source_metrics(batch.non_tensor_batch["data_source"], scores, scored, lengths, max_response_length),
     }
 
 
@@ -165,14 +166,16 @@ def _token_metrics(batch: DataProto) -> dict[str, float]:
     return metrics
 
 
-def _data_source_metrics(sources: np.ndarray, scores: np.ndarray, lengths: np.ndarray,
+def _data_source_metrics(sources: np.ndarray, scores: np.ndarray, scored: np.ndarray, lengths: np.ndarray,
                          longest: int) -> dict[str, float]:
     metrics = {}
     for source in sorted(set(sources)):
         rows = sources == source
         metrics |= _length_metrics(f"response_length/{source}", lengths[rows], longest)
-        metrics |= _statistics(f"critic/scores/{source}", scores[rows])
-        metrics[f"critic/scores/{source}/std"] = float(scores[rows].std(dtype=np.float64))
+        its_scores = scores[rows & scored]
+        metrics |= _statistics(f"critic/scores/{source}", its_scores)
+        metrics[f"critic/scores/{source}/std"] = float(its_scores.std(
+            dtype=np.float64)) if len(its_scores) else math.nan
     return metrics
 
 

@@ -142,7 +142,8 @@ def test_a_sample_whose_judge_is_down_counts_nowhere():
     advantages = outcome_advantages(batch, AlgoConfig())
     without = to_batch([s for s in samples if s.known], Shaping())
     assert advantages[[0, 1, 3]].tolist() == outcome_advantages(without, AlgoConfig()).tolist()
-    assert compute_data_metrics(batch, 8, 8)["critic/score/mean"] == 2 / 3
+    metrics = compute_data_metrics(batch, 8, 8)
+    assert metrics["critic/score/mean"] == metrics["critic/scores/source 0/mean"] == 2 / 3
 
 
 def test_a_step_of_which_nothing_is_known_stops_the_run():

@@ -1,6 +1,5 @@
 """Chunked log-probs and entropies against whole logits."""
 import os
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -125,10 +124,10 @@ TOKENS, LARGE_VOCAB, HIDDEN = 8192, 151_936, 256
 LIMIT = 1.2e9  # bytes
 
 
-def resident() -> int:
-    """Bytes of this process in memory."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def memory(key: str) -> int:
+    """Bytes of this process now (VmRSS) or at its peak (VmHWM; getrusage's peak would hold that of the parent)."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[key].split()[0]) * 1024
 
 
 def peak_of_log_prob(backward: bool) -> tuple[int, float]:
@@ -138,12 +137,12 @@ def peak_of_log_prob(backward: bool) -> tuple[int, float]:
     hidden = torch.randn(TOKENS, HIDDEN, requires_grad=backward)
     weight = torch.randn(LARGE_VOCAB, HIDDEN).mul_(0.05).requires_grad_(backward)
     labels = torch.randint(LARGE_VOCAB, (TOKENS,))
-    before = resident()
+    before = memory("VmRSS")
     log_prob, entropy = linear_log_prob(hidden, weight, labels, 0.7, with_entropy=True)
     loss = log_prob.mean() - 0.01 * entropy.mean()
     if backward:
         loss.backward()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before, float(loss.detach())
+    return memory("VmHWM") - before, float(loss.detach())
 
 
 def large_model(folder: Path) -> Path:
@@ -167,9 +166,9 @@ def peak_of_engine(folder: Path) -> tuple[int, int]:
         "old_log_probs": Ragged(np.full(TOKENS - 1, -12, np.float32), responses.offsets),
         "advantages": np.ones(1, np.float32),
     })  # yapf: disable
-    before = resident()
+    before = memory("VmRSS")
     engine.forward_backward(batch, PPO, MicroBatchBounds(TOKENS, None), 1.0, with_entropy=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    peak = memory("VmHWM") - before
     return peak, sum(p.grad.to_local().nbytes for p in engine.parameters.values())
 
 
