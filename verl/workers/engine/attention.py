@@ -38,13 +38,16 @@ def _window_mask(length: int, window: int, device: torch.device) -> Tensor:
     return (distance >= 0) & (distance < window)
 
 
+def _sdpa(query: Tensor, key: Tensor, value: Tensor, runs: Sequence[Run], scaling: float, window: int | None) -> Tensor:
+    """[total, heads, head_dim]. One split per tensor, not a slice per run: its backward pass is one concatenation."""
+    sizes = [count * length for _, count, length in runs]
+    parts = zip(*(x[0].split(sizes, dim=1) for x in (query, key, value)), strict=True)
+    return torch.cat([_sdpa_run(*part, run, scaling, window) for part, run in zip(parts, runs, strict=True)])
+
+
 def _sdpa_run(query: Tensor, key: Tensor, value: Tensor, run: Run, scaling: float, window: int | None) -> Tensor:
-    first, count, length = run
-
-    def rows(x: Tensor) -> Tensor:
-        heads, head_dim = x.shape[1], x.shape[3]
-        return x[0, :, first:first + count * length].view(heads, count, length, head_dim).transpose(0, 1)
-
+    _, count, length = run
+    rows = lambda x: x.view(x.shape[0], count, length, x.shape[2]).transpose(0, 1)
     mask = _window_mask(length, window, query.device) if window is not None and window < length else None
     out = F.scaled_dot_product_attention(rows(query),
                                          rows(key),
@@ -52,7 +55,7 @@ def _sdpa_run(query: Tensor, key: Tensor, value: Tensor, run: Run, scaling: floa
                                          attn_mask=mask,
                                          is_causal=mask is None,
                                          scale=scaling,
-                                         enable_gqa=query.shape[1] != key.shape[1])
+                                         enable_gqa=query.shape[0] != key.shape[0])
     return out.transpose(1, 2).reshape(count * length, *out.shape[1::2])
 
 
@@ -93,8 +96,7 @@ def packed_attention(module: nn.Module,
     assert attention_mask is None, "packed sequences are separated by cu_seq_lens, not by a mask"
     if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
         return _varlen(query, key, value, cu_seq_lens_q, max_length_q, scaling, sliding_window)[None], None
-    parts = [_sdpa_run(query, key, value, run, scaling, sliding_window) for run in sequence_runs]
-    return torch.cat(parts)[None], None
+    return _sdpa(query, key, value, sequence_runs, scaling, sliding_window)[None], None
 
 
 AttentionInterface.register(PACKED_ATTENTION, packed_attention)
