@@ -1,10 +1,12 @@
 """Plain transformers as rollout engine: needs nothing installed beside torch, and repeats to the last bit.
 
 The rows of one `generate` call are one batch in the given order, and each row draws from its own seeded stream, so a
-result depends on the requests and the weights alone.
+result depends on the requests and the weights alone. A prompt that several rows share is read once, and rows that have
+ended leave the batch.
 """
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +19,26 @@ from verl.config.model import ModelConfig
 from verl.config.rollout import RolloutConfig
 from verl.utils.dtypes import to_dtype
 from verl.workers.rollout.base import Completion, Request, RolloutEngine
+from verl.workers.rollout.decode_cache import DECODE_ATTENTION, roomy_cache
 from verl.workers.rollout.sampler import choose, processed_log_probs, uniforms
+
+FULL_ENOUGH = 0.8  # share of a batch's rows that must be alive; below it the rest leaves, which copies the cache
+
+
+@dataclass
+class Context:
+    """What the next token of each row follows from: `logits` [rows, vocab], `mask` [rows, seen], `position` [rows, 1]
+    of the last token seen.
+    """
+    logits: Tensor
+    mask: Tensor
+    position: Tensor
+    cache: DynamicCache
+
+    def select(self, rows: Tensor) -> None:
+        """Keeps these rows, or repeats them."""
+        self.logits, self.mask, self.position = self.logits[rows], self.mask[rows], self.position[rows]
+        self.cache.batch_select_indices(rows)
 
 
 class HFEngine(RolloutEngine):
@@ -32,6 +53,7 @@ class HFEngine(RolloutEngine):
         disable_progress_bar()
         self.model = AutoModelForCausalLM.from_pretrained(self.model_config.path,
                                                           dtype=self.dtype,
+                                                          attn_implementation=DECODE_ATTENTION,
                                                           trust_remote_code=self.model_config.trust_remote_code)
         self.model.to(self.device).eval()
 
@@ -40,9 +62,24 @@ class HFEngine(RolloutEngine):
         for request in requests:
             by_sampling.setdefault(request.sampling, []).append(request)
         for batch in by_sampling.values():
+            arrived: asyncio.Queue[list[Completion] | None] = asyncio.Queue()
+            work = asyncio.create_task(self._work(batch, arrived))  # goes on whether or not the caller asks for more
+            try:
+                while completions := await arrived.get():
+                    yield completions
+                await work
+            finally:
+                work.cancel()
+
+    async def _work(self, batch: list[Request], arrived: asyncio.Queue[list[Completion] | None]) -> None:
+        """Puts the completions of `batch`, then None."""
+        try:
             async with self.lock:
-                completions = await asyncio.to_thread(self._generate, batch)
-            yield completions
+                decoding = self._decode(batch)
+                while completions := await asyncio.to_thread(next, decoding, None):
+                    arrived.put_nowait(completions)
+        finally:
+            arrived.put_nowait(None)
 
     async def update_weights(self, version: int, directory: str) -> None:
         async with self.lock:
@@ -64,48 +101,61 @@ class HFEngine(RolloutEngine):
         assert not unexpected and set(missing) <= tied, f"weights of {directory} do not fit: {missing}, {unexpected}"
 
     @torch.inference_mode()
-    def _generate(self, requests: list[Request]) -> list[Completion]:
+    def _decode(self, requests: list[Request]) -> Iterator[list[Completion]]:
+        """Completions as their rows leave the batch."""
         sampling = requests[0].sampling
-        ids, mask = self._left_padded(requests)
-        draws = uniforms([r.seed for r in requests], sampling.max_new_tokens)
+        draws = uniforms([r.seed for r in requests], sampling.max_new_tokens).to(self.device)
         stop = torch.tensor(sampling.stop_ids, dtype=torch.int64, device=self.device)
-        alive = torch.ones(len(requests), dtype=torch.bool, device=self.device)
-        cache = DynamicCache(config=self.model.config)
-        position = mask.cumsum(-1).sub_(1).clamp_(min=0)
-        tokens, scores, lives = [], [], []
+        tokens = torch.zeros(draws.shape, dtype=torch.int32, device=self.device)
+        scores = torch.zeros(draws.shape, device=self.device)
+        lengths = torch.zeros(len(requests), dtype=torch.int64, device=self.device)
+        context, rows = self._read(requests), torch.arange(len(requests), device=self.device)
+        alive = torch.ones_like(rows, dtype=torch.bool)
         for n in range(sampling.max_new_tokens):
-            out = self.model(input_ids=ids,
-                             attention_mask=mask,
-                             position_ids=position,
-                             past_key_values=cache,
-                             logits_to_keep=1)
-            log_probs = processed_log_probs(out.logits[:, -1], sampling, n)
-            chosen = choose(log_probs, draws[:, n], greedy=sampling.temperature == 0)
-            tokens.append(chosen)
-            scores.append(log_probs.gather(-1, chosen[:, None])[:, 0])
-            lives.append(alive)
+            log_probs = processed_log_probs(context.logits, sampling, n)
+            chosen = choose(log_probs, draws[rows, n], greedy=sampling.temperature == 0)
+            tokens[rows, n] = chosen.int()
+            scores[rows, n] = log_probs.gather(-1, chosen[:, None])[:, 0]
+            lengths[rows] += alive
             alive = alive & ~torch.isin(chosen, stop)
-            if not alive.any():
-                break
-            ids, position = chosen[:, None], position[:, -1:] + 1
-            mask = torch.cat([mask, mask.new_ones(len(requests), 1)], dim=-1)
-        return self._completions(requests, torch.stack(tokens, 1), torch.stack(scores, 1), torch.stack(lives, 1), alive)
+            left, last = int(alive.sum()), n + 1 == sampling.max_new_tokens
+            if last or left < FULL_ENOUGH * len(rows):
+                leaving = torch.ones_like(alive) if last else ~alive
+                yield self._completions(requests, rows[leaving], alive[leaving], tokens, scores, lengths)
+                if last or not left:
+                    return
+                context.select(alive.nonzero()[:, 0])
+                rows, chosen, alive = rows[alive], chosen[alive], alive[alive]
+            self._advance(context, chosen)
 
-    def _left_padded(self, requests: list[Request]) -> tuple[Tensor, Tensor]:
-        """ids and mask, both int64 [rows, longest prompt]."""
-        width = max(len(r.prompt_ids) for r in requests)
-        ids = torch.zeros(len(requests), width, dtype=torch.int64)
+    def _read(self, requests: list[Request]) -> Context:
+        """Each different prompt once, then a row per request."""
+        prompts = {r.prompt_ids.tobytes(): r.prompt_ids for r in requests}
+        place = {prompt: row for row, prompt in enumerate(prompts)}
+        width = max(map(len, prompts.values()))
+        ids = torch.zeros(len(prompts), width, dtype=torch.int64)
         mask = torch.zeros_like(ids)
-        for row, request in enumerate(requests):
-            ids[row, width - len(request.prompt_ids):] = torch.tensor(request.prompt_ids)
-            mask[row, width - len(request.prompt_ids):] = 1
-        return ids.to(self.device), mask.to(self.device)
+        for row, prompt in enumerate(prompts.values()):
+            ids[row, width - len(prompt):] = torch.tensor(prompt)
+            mask[row, width - len(prompt):] = 1
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        position, cache = mask.cumsum(-1).sub_(1).clamp_(min=0), roomy_cache(self.model.config)
+        out = self.model(ids, mask, position, cache, logits_to_keep=1)
+        context = Context(out.logits[:, -1], mask, position[:, -1:], cache)
+        context.select(torch.tensor([place[r.prompt_ids.tobytes()] for r in requests], device=self.device))
+        return context
 
-    def _completions(self, requests: list[Request], tokens: Tensor, scores: Tensor, lives: Tensor,
-                     alive: Tensor) -> list[Completion]:
-        tokens, scores = tokens.int().cpu().numpy(), scores.cpu().numpy()
-        lengths, unfinished = lives.sum(1).tolist(), alive.tolist()
+    def _advance(self, context: Context, chosen: Tensor) -> None:
+        context.position = context.position + 1
+        context.mask = torch.cat([context.mask, context.mask.new_ones(len(chosen), 1)], dim=-1)
+        out = self.model(chosen[:, None], context.mask, context.position, context.cache, logits_to_keep=1)
+        context.logits = out.logits[:, -1]
+
+    def _completions(self, requests: list[Request], rows: Tensor, unfinished: Tensor, tokens: Tensor, scores: Tensor,
+                     lengths: Tensor) -> list[Completion]:
+        rows, unfinished, lengths = rows.tolist(), unfinished.tolist(), lengths.tolist()
         return [
-            Completion(r.request_id, tokens[i, :n].copy(), scores[i, :n].copy(), "length" if unfinished[i] else "stop",
-                       ((self.version, n),)) for i, (r, n) in enumerate(zip(requests, lengths, strict=True))
+            Completion(requests[row].request_id, tokens[row, :lengths[row]].cpu().numpy().copy(),
+                       scores[row, :lengths[row]].cpu().numpy().copy(), "length" if more else "stop",
+                       ((self.version, lengths[row]),)) for row, more in zip(rows, unfinished, strict=True)
         ]

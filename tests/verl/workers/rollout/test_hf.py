@@ -54,6 +54,15 @@ def same(a, b):
             a.finish_reason == b.finish_reason)
 
 
+def batches(engine, requests):
+    """Completions as they arrive."""
+
+    async def collect():
+        return [completions async for completions in engine.generate(requests)]
+
+    return asyncio.run(collect())
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_greedy_is_what_transformers_generates(engines, folders, family):
     model = AutoModelForCausalLM.from_pretrained(folders[family], dtype=torch.float32)
@@ -127,6 +136,18 @@ def test_a_sample_follows_its_seed_not_its_place(engines):
     backward = complete(engines["llama"], requests[::-1])
     assert all((forward[name].token_ids == backward[name].token_ids).all() for name in forward)
     assert len({forward[f"r{i}"].token_ids.tobytes() for i in range(0, 16, 4)}) == 4  # one prompt, four seeds
+
+
+def test_answers_leave_as_they_end_and_the_rest_goes_on_unchanged(engines):
+    whole = complete(engines["qwen3"], make_requests(PROMPTS * 8, Sampling(1.0, 40)))
+    stop = tuple(range(12))
+    stream = batches(engines["qwen3"], make_requests(PROMPTS * 8, Sampling(1.0, 40, stop_ids=stop)))
+    assert len(stream) > 2 and sum(map(len, stream)) == 32
+    for completion in (c for part in stream for c in part):
+        before = whole[completion.request_id].token_ids[:len(completion.token_ids)]
+        assert completion.token_ids.tolist() == before.tolist() and not set(before[:-1].tolist()) & set(stop)
+    lengths = [max(len(c.token_ids) for c in part) for part in stream]
+    assert lengths == sorted(lengths)
 
 
 def test_requests_that_sample_differently_share_a_call(engines):
