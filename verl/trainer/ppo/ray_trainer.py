@@ -119,6 +119,14 @@ class RayPPOTrainer:
         if config.val_only:
             return
         began, first = time.monotonic(), self.step
+        for metrics in self.steps():
+            left = (time.monotonic() - began) / (self.step - first) * (total - self.step)
+            print(step_line(metrics, self.source.epoch + 1, self.plan.total_epochs, self.step, total, left), flush=True)
+        logger.info("%d steps in %s", total - first, duration(time.monotonic() - began))
+
+    def steps(self) -> Iterator[Metrics]:
+        """Runs one step each time it is asked for the metrics of the next."""
+        config, total = self.config.trainer, self.plan.total_steps
         while self.step < total:
             self.step += 1
             with self._timed("step"):
@@ -129,13 +137,11 @@ class RayPPOTrainer:
                         metrics |= self._validate()
             metrics |= self._step_metrics(batch)
             self.tracking.log(metrics, self.step)
-            left = (time.monotonic() - began) / (self.step - first) * (total - self.step)
-            print(step_line(metrics, self.source.epoch + 1, self.plan.total_epochs, self.step, total, left), flush=True)
+            yield metrics
             self.timing = {}
             if due(self.step, config.save_freq, total):  # after the step is logged: a resumed run logs only later ones
                 with self._timed("save_checkpoint"):  # reported with the next step
                     self._save()
-        logger.info("%d steps in %s", total - first, duration(time.monotonic() - began))
 
     def _train_step(self, progress: StepProgress) -> tuple[DataProto, Metrics]:
         plan, actor = self.plan, self.config.actor_rollout_ref.actor
