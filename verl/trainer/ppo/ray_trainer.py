@@ -43,7 +43,8 @@ from verl.trainer.ppo.rollouts import Rollouts
 from verl.trainer.ppo.services import reward_shaping, start_replicas, start_reward
 from verl.trainer.ppo.validation import dump, generations, validation_metrics
 from verl.utils.console import StepProgress, duration, step_line
-from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions, log_seqlen_unbalance
+from verl.utils.flops_counter import ModelCost
+from verl.utils.seqlen_balancing import cost_imbalance, log_seqlen_unbalance, rank_shares
 from verl.workers.mini_batches import POSITION
 from verl.workers.rollout.base import sample_seed
 from verl.workers.rollout.router import RolloutRouter
@@ -84,6 +85,7 @@ class RayPPOTrainer:
             critic = config.critic
             self.trainer.load_critic(critic.model, critic.model.fsdp_config, plan.critic.optim, critic.grad_clip)
         self.advantages = Advantages(config, self.trainer)
+        self.cost = ModelCost.of(self.inputs.hf_config)
         self._resume()
         self.replicas.start()
         router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
@@ -174,23 +176,12 @@ class RayPPOTrainer:
         return batch, metrics
 
     def _rank_order(self, batch: DataProto) -> tuple[np.ndarray, Metrics]:
-        """Row indices, ordered so that equal chunks are the ranks' shares and hold equal parts of every mini-batch; and
-        how even the shares are (global_seqlen/*).
-
-        Mini-batches are cut before rows are dealt to ranks: which rows make an update does not depend on how many ranks
-        there are.
-        """
-        ranks = self.pool.world_size
-        lengths = batch.batch["prompts"].lengths + batch.batch["responses"].lengths
-        shares: list[list[int]] = [[] for _ in range(ranks)]
-        for rows in np.split(np.arange(len(batch)), self.plan.mini_batches):
-            if self.config.trainer.balance_batch:
-                parts = get_seqlen_balanced_partitions(lengths[rows].tolist(), ranks, equal_size=True)
-            else:
-                parts = np.split(np.arange(len(rows)), ranks)
-            for share, part in zip(shares, parts, strict=True):
-                share.extend(rows[part].tolist())
-        return np.concatenate(shares), log_seqlen_unbalance(lengths.tolist(), shares)
+        """Row indices, ordered so that equal chunks are the ranks' shares; and how even these are (global_seqlen/*)."""
+        prompts, responses = batch.batch["prompts"].lengths, batch.batch["responses"].lengths
+        costs = self.cost.training(prompts, responses)
+        shares = rank_shares(costs, self.pool.world_size, self.plan.mini_batches, self.config.trainer.balance_batch)
+        metrics = log_seqlen_unbalance(prompts + responses, shares)
+        return np.concatenate(shares), metrics | {"global_seqlen/cost_imbalance": cost_imbalance(costs, shares)}
 
     # ---- around the steps ----
 

@@ -74,7 +74,7 @@ def test_plan(lengths, cap, size, min_count, by_tokens):
 
 def test_the_heaviest_is_split():
     plan = plan_micro_batches([10, 10, 10, 10, 1, 1], 40, None, 3)
-    assert [rows.tolist() for rows in plan] == [[0, 2], [1, 3], [4, 5]]
+    assert [rows.tolist() for rows in plan] == [[0, 3], [1, 2], [4, 5]]
     assert [rows.tolist() for rows in plan_micro_batches([5, 7], None, 8, 4)] == [[1], [0], [], []]
 
 
