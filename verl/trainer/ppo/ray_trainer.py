@@ -44,8 +44,9 @@ from verl.trainer.ppo.services import reward_shaping, start_replicas, start_rewa
 from verl.trainer.ppo.validation import dump, generations, validation_metrics
 from verl.utils.console import StepProgress, duration, step_line
 from verl.utils.flops_counter import ModelCost
+from verl.utils.ragged import Ragged
 from verl.utils.seqlen_balancing import cost_imbalance, log_seqlen_unbalance, rank_shares
-from verl.workers.mini_batches import POSITION
+from verl.workers.mini_batches import POSITION, PROMPT
 from verl.workers.rollout.base import sample_seed
 from verl.workers.rollout.router import RolloutRouter
 from verl.workers.rollout.weight_sync import WeightSync, probe
@@ -54,7 +55,7 @@ logger = logging.getLogger(__name__)
 Metrics = dict[str, float]
 VALIDATION = -1  # the "step" that seeds validation samples, so that every validation draws alike
 CLOSE_TIMEOUT = 30.0  # s
-TRAIN_COLUMNS = ["prompts", "responses", "response_mask", "rollout_log_probs", "rewards", POSITION]
+TRAIN_COLUMNS = [PROMPT, "responses", "response_mask", "rollout_log_probs", "rewards", POSITION]
 
 
 class RayPPOTrainer:
@@ -146,8 +147,10 @@ class RayPPOTrainer:
             batch = self.rollouts.collect(rows, plan.sampling, plan.n, self.step, progress.advance)
         self.replicas.sleep()
         batch.batch[POSITION] = np.arange(len(batch))
+        batch.batch[PROMPT] = batch.batch[POSITION] // plan.n
         order, metrics = self._rank_order(batch)
-        self.trainer.load_batch(batch.select(TRAIN_COLUMNS, [])[order])
+        prompts = ray.put(Ragged.from_rows([row.prompt_ids for row in rows]))  # once, not with each of its samples
+        self.trainer.load_batch(batch.select(TRAIN_COLUMNS, [])[order], prompts)
         if not plan.on_policy:
             with self._phase(progress, "old_log_prob"):
                 metrics |= self.trainer.old_log_prob(plan.old_log_prob_bounds, plan.sampling.temperature)[0]
