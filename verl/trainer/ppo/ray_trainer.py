@@ -41,12 +41,10 @@ from verl.trainer.ppo.inputs import RunInputs
 from verl.trainer.ppo.plan import StepPlan
 from verl.trainer.ppo.rollouts import Rollouts
 from verl.trainer.ppo.services import reward_shaping, start_replicas, start_reward
+from verl.trainer.ppo.shares import share_out
 from verl.trainer.ppo.validation import dump, generations, validation_metrics
 from verl.utils.console import StepProgress, duration, step_line
 from verl.utils.flops_counter import ModelCost
-from verl.utils.ragged import Ragged
-from verl.utils.seqlen_balancing import cost_imbalance, log_seqlen_unbalance, rank_shares
-from verl.workers.mini_batches import POSITION, PROMPT
 from verl.workers.rollout.base import sample_seed
 from verl.workers.rollout.router import RolloutRouter
 from verl.workers.rollout.weight_sync import WeightSync, probe
@@ -55,7 +53,6 @@ logger = logging.getLogger(__name__)
 Metrics = dict[str, float]
 VALIDATION = -1  # the "step" that seeds validation samples, so that every validation draws alike
 CLOSE_TIMEOUT = 30.0  # s
-TRAIN_COLUMNS = [PROMPT, "responses", "response_mask", "rollout_log_probs", "rewards", POSITION]
 
 
 class RayPPOTrainer:
@@ -146,11 +143,8 @@ class RayPPOTrainer:
         with self._phase(progress, "gen", len(rows) * plan.n):
             batch = self.rollouts.collect(rows, plan.sampling, plan.n, self.step, progress.advance)
         self.replicas.sleep()
-        batch.batch[POSITION] = np.arange(len(batch))
-        batch.batch[PROMPT] = batch.batch[POSITION] // plan.n
-        order, metrics = self._rank_order(batch)
-        prompts = ray.put(Ragged.from_rows([row.prompt_ids for row in rows]))  # once, not with each of its samples
-        self.trainer.load_batch(batch.select(TRAIN_COLUMNS, [])[order], prompts)
+        order, metrics = share_out(batch, rows, self.trainer, self.cost, plan.mini_batches,
+                                   self.config.trainer.balance_batch)
         if not plan.on_policy:
             with self._phase(progress, "old_log_prob"):
                 metrics |= self.trainer.old_log_prob(plan.old_log_prob_bounds, plan.sampling.temperature)[0]
@@ -177,14 +171,6 @@ class RayPPOTrainer:
             self.weights.publish()
         dump(self.inputs.rollout_dir / f"step_{self.step}.parquet", self.step, batch)
         return batch, metrics
-
-    def _rank_order(self, batch: DataProto) -> tuple[np.ndarray, Metrics]:
-        """Row indices, ordered so that equal chunks are the ranks' shares; and how even these are (global_seqlen/*)."""
-        prompts, responses = batch.batch["prompts"].lengths, batch.batch["responses"].lengths
-        costs = self.cost.training(prompts, responses)
-        shares = rank_shares(costs, self.pool.world_size, self.plan.mini_batches, self.config.trainer.balance_batch)
-        metrics = log_seqlen_unbalance(prompts + responses, shares)
-        return np.concatenate(shares), metrics | {"global_seqlen/cost_imbalance": cost_imbalance(costs, shares)}
 
     # ---- around the steps ----
 
