@@ -32,7 +32,7 @@ class TrainerConfig:
     log_val_generations: int = key(0,
                                    "validation answers to write to val_generations.table.json, and to wandb",
                                    at_least=0)
-    balance_batch: bool = key(True, "even out the tokens per device")
+    balance_batch: bool = key(True, "even out the work (operations) per device")
     critic_warmup: int = key(0, "first steps, which train only the critic", at_least=0)
     seed: int = key(1, "seed of new weights and of every sample's own seed")
     call_timeout: float = key(1800.0, "seconds for one call to the training workers", above=0)

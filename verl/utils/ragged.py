@@ -1,4 +1,5 @@
 """Ragged: rows of differing length in one array, without padding; and how rows are chosen and compared. NumPy alone."""
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,6 +76,12 @@ class Ragged:
             raise ValueError(f"offsets must be int64 [rows + 1], not {offsets.dtype}{offsets.shape}")
         if offsets[0] != 0 or offsets[-1] != len(self.values) or (np.diff(offsets) < 0).any():
             raise ValueError(f"offsets must rise from 0 to the number of values ({len(self.values)})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, a mask is one bit a value; other values go as they are, and a reader of Ray's store shares them."""
+        if self.dtype == bool:
+            return _from_bits, (np.packbits(self.values), self.values.shape, self.offsets)
+        return Ragged, (self.values, self.offsets)
 
     @classmethod
     def from_lengths(cls, values: np.ndarray, lengths: Sequence[int] | np.ndarray) -> "Ragged":
@@ -165,3 +172,7 @@ class Ragged:
     def equals(self, other: Any) -> bool:
         """Same rows and dtype (NaN equals NaN)."""
         return isinstance(other, Ragged) and same(self.offsets, other.offsets) and same(self.values, other.values)
+
+
+def _from_bits(bits: np.ndarray, shape: tuple[int, ...], offsets: np.ndarray) -> Ragged:
+    return Ragged(np.unpackbits(bits, count=math.prod(shape)).view(bool).reshape(shape), offsets)

@@ -5,6 +5,7 @@ import numpy as np
 
 from verl.protocol import DataProto
 
+PROMPT = "prompt"  # column: which of the batch's distinct prompts a row answers, int [rows]
 POSITION = "position"  # column: a row's place in the whole batch, int64 [rows]
 
 

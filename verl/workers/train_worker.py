@@ -19,10 +19,11 @@ from verl.config.model import ModelConfig
 from verl.protocol import DataProto
 from verl.single_controller import Dispatch, Worker, register
 from verl.utils.external import import_external_modules
+from verl.utils.ragged import Ragged
 from verl.workers.engine.base import MicroBatchBounds
 from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.losses import mismatch_metrics, ppo_loss, sft_loss, value_loss
-from verl.workers.mini_batches import POSITION
+from verl.workers.mini_batches import POSITION, PROMPT
 from verl.workers.mini_batches import mini_batches as split
 from verl.workers.token_rewards import reward_kl, value_advantages, value_metrics
 
@@ -69,8 +70,11 @@ class TrainWorker(Worker):
         return sum(p.numel() for p in self.critic.parameters.values())
 
     @register(Dispatch.DP_COMPUTE_PROTO)
-    def load_batch(self, batch: DataProto) -> None:
-        """Takes this rank's rows of a step."""
+    def load_batch(self, batch: DataProto, prompts: Ragged | None = None) -> None:
+        """Takes this rank's rows of a step. Column `prompts`, or the distinct `prompts` and column PROMPT in its stead.
+        """
+        if prompts is not None:
+            batch = DataProto(batch.batch | {"prompts": prompts[batch.batch[PROMPT]]})
         self.batch = batch
 
     @register(Dispatch.DP_COMPUTE_PROTO)

@@ -66,6 +66,7 @@ def test_two_workers_on_policy_with_a_reference_model(inputs: Path, tmp_path: Pa
     assert first["actor/ppo_kl"] == 0 and first["actor/pg_clipfrac"] == 0, "one update a batch: old is the same forward"
     assert abs(first["actor/kl_loss"]) < 1e-9, "before the first update actor and reference are the same"
     assert second["actor/kl_loss"] > 0
+    assert 1 <= first["global_seqlen/cost_imbalance"] < 1.2
     assert "val-core/reasoning_gym/acc/mean@1" in second
     assert "step 2/2" in output and "validation at step 0" in output
     run_dir = tmp_path / "run"

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -103,3 +105,24 @@ def test_too_small_a_padded_length_is_refused():
 ])  # yapf: disable
 def test_same(a, b, expected):
     assert same(a, b) is expected and same(b, a) is expected
+
+
+@given(st.lists(st.lists(st.booleans(), max_size=20), max_size=6), st.sampled_from([bool, np.int32, np.float32]),
+       st.data())
+def test_what_is_pickled_comes_back(rows, dtype, data):
+    ragged = Ragged.from_rows(rows, dtype)[data.draw(st.slices(len(rows)))]
+    again = pickle.loads(pickle.dumps(ragged, protocol=5))
+    assert again.equals(ragged)
+    pairs = Ragged(np.stack([ragged.values, ~ragged.values.astype(bool)], 1), ragged.offsets)
+    assert pickle.loads(pickle.dumps(pairs)).equals(pairs)
+
+
+def test_a_mask_travels_as_bits_and_numbers_are_not_copied():
+    numbers = Ragged.from_rows([np.arange(5000), np.arange(3000)])
+    mask = Ragged(numbers.values > 7, numbers.offsets)
+    for column, size in ((mask, 1000), (numbers, 64000)):
+        buffers = []
+        inside = pickle.dumps(column, protocol=5, buffer_callback=buffers.append)
+        assert len(inside) < 500
+        assert sorted(buffer.raw().nbytes for buffer in buffers) == sorted([size, 24])
+    assert any(np.shares_memory(np.frombuffer(buffer, numbers.dtype), numbers.values) for buffer in buffers)

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions, log_seqlen_unbalance
+from verl.utils.seqlen_balancing import (
+    cost_imbalance,
+    get_seqlen_balanced_partitions,
+    karmarkar_karp,
+    log_seqlen_unbalance,
+    longest_first,
+    rank_shares,
+)
 
 
 @st.composite
@@ -13,31 +20,67 @@ def cases(draw):
     return draw(st.lists(st.integers(0, 99), min_size=count, max_size=count)), parts, equal_size
 
 
-@given(cases())
-def test_partition(case):
-    lengths, parts, equal_size = case
-    partitions = get_seqlen_balanced_partitions(*case)
-    assert partitions == get_seqlen_balanced_partitions(*case)
+def sums(costs, partitions):
+    return [sum(costs[item] for item in part) for part in partitions]
+
+
+@pytest.mark.parametrize("method", [get_seqlen_balanced_partitions, karmarkar_karp, longest_first])
+@given(case=cases())
+def test_partition(method, case):
+    costs, parts, equal_size = case
+    partitions = method(*case)
+    assert partitions == method(*case)
     assert len(partitions) == parts and all(partitions)
-    assert sorted(item for part in partitions for item in part) == list(range(len(lengths)))
-    assert all(part == sorted(part) for part in partitions)
-    sums = [sum(lengths[item] for item in part) for part in partitions]
+    assert sorted(item for part in partitions for item in part) == list(range(len(costs)))
     if equal_size:
-        assert {len(part) for part in partitions} == {len(lengths) // parts}
-    else:
-        assert max(sums) - min(sums) <= max(lengths)
+        assert {len(part) for part in partitions} == {len(costs) // parts}
+    elif method is not get_seqlen_balanced_partitions:
+        assert max(sums(costs, partitions)) - min(sums(costs, partitions)) <= max(costs)
 
 
-def test_long_tailed_lengths_are_even_within_a_thousandth():
-    lengths = np.minimum(np.random.default_rng(0).lognormal(7, 1, 2048), 8192).astype(int).tolist()
-    partitions = get_seqlen_balanced_partitions(lengths, 16, equal_size=True)
-    figures = log_seqlen_unbalance(lengths, partitions)
-    assert figures["global_seqlen/minmax_diff"] > 0.05 * figures["global_seqlen/mean"]
-    assert figures["global_seqlen/balanced_max"] < 1.001 * figures["global_seqlen/mean"]
+@given(cases())
+def test_balancing_does_no_harm(case):
+    costs, parts, _ = case
+    partitions = get_seqlen_balanced_partitions(*case)
+    assert all(part == sorted(part) for part in partitions)
+    heaviest = max(sums(costs, partitions))
+    assert heaviest <= max(part.sum() for part in np.array_split(costs, parts))
+    assert heaviest <= max(sum(costs[first::parts]) for first in range(parts))
+    assert heaviest <= max(sums(costs, karmarkar_karp(*case)))
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), rows=st.sampled_from([8, 16, 64]), parts=st.sampled_from([2, 8, 16]))
+def test_long_tailed_costs_come_near_the_lower_bound(seed, rows, parts):
+    lengths = np.sort(np.minimum(np.random.default_rng(seed).lognormal(7, 1, rows * parts), 8192))
+    costs = lengths + lengths**2 / 8192
+    with_the_largest = costs[-1] + costs[:rows - 1].sum()
+    bound = max(1.0, with_the_largest * parts / costs.sum())
+    imbalance = cost_imbalance(costs, get_seqlen_balanced_partitions(costs, parts, equal_size=True))
+    assert bound - 1e-9 <= imbalance <= bound * {8: 1.25, 16: 1.1, 64: 1.005}[rows]
+
+
+def test_differencing_beats_longest_first():
+    """The classical example: 2 parts of 4, 5, 6, 7 and 8."""
+    costs = [4, 5, 6, 7, 8]
+    assert max(sums(costs, longest_first(costs, 2, False))) == 17
+    assert max(sums(costs, karmarkar_karp(costs, 2, False))) == 16
 
 
 def test_one_giant_is_paid_for_with_the_smallest():
     assert get_seqlen_balanced_partitions([100, 9, 8, 1], 2, equal_size=True) == [[0, 3], [1, 2]]
+
+
+@given(ranks=st.integers(1, 4), mini_batches=st.integers(1, 4), balance=st.booleans(), seed=st.integers(0, 99))
+def test_ranks_share_every_mini_batch_equally(ranks, mini_batches, balance, seed):
+    size = 12
+    costs = np.random.default_rng(seed).lognormal(7, 1, size * mini_batches)
+    shares = rank_shares(costs, ranks, mini_batches, balance)
+    for number in range(mini_batches):
+        parts = [[row for row in share if row // size == number] for share in shares]
+        assert [len(part) for part in parts] == [size // ranks] * ranks
+        assert sorted(sum(parts, [])) == list(range(number * size, (number + 1) * size))
+    assert [share == sorted(share) for share in shares] == [True] * ranks
 
 
 def test_figures():
@@ -50,6 +93,7 @@ def test_figures():
         "x/balanced_max": 5,
         "x/mean": 5
     }
+    assert cost_imbalance(np.array([4, 3, 2, 1]), [[0, 1], [2, 3]]) == 7 / 5
 
 
 def test_impossible_partitions_are_refused():

@@ -78,6 +78,17 @@ def test_at_learning_rate_zero_nothing_is_clipped(make_worker, first, then):
     assert metrics["actor/lr"] == 0 and metrics["actor/grad_norm"] > 0
 
 
+def test_prompts_may_come_once_for_all_their_samples(make_worker):
+    worker, batch = make_worker(lr=0.0), rollouts()
+    prompts = batch.batch["prompts"][:3]
+    answered = np.arange(10) % 3
+    worker.load_batch(batch.select([name for name in batch.batch if name != "prompts"]).union(
+        DataProto.from_dict({"prompt": answered})), prompts)  # yapf: disable
+    metrics = update(worker, PACKED, mini_batches=1)
+    worker.load_batch(DataProto.from_dict(batch.batch | {"prompts": prompts[answered]}))
+    assert update(worker, PACKED, mini_batches=1) == metrics
+
+
 def test_an_update_without_old_log_prob_is_exactly_on_policy(make_worker):
     worker = make_worker(lr=0.1)
     worker.load_batch(rollouts())

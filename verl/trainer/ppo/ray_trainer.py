@@ -41,10 +41,10 @@ from verl.trainer.ppo.inputs import RunInputs
 from verl.trainer.ppo.plan import StepPlan
 from verl.trainer.ppo.rollouts import Rollouts
 from verl.trainer.ppo.services import reward_shaping, start_replicas, start_reward
+from verl.trainer.ppo.shares import share_out
 from verl.trainer.ppo.validation import dump, generations, validation_metrics
 from verl.utils.console import StepProgress, duration, step_line
-from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions, log_seqlen_unbalance
-from verl.workers.mini_batches import POSITION
+from verl.utils.flops_counter import ModelCost
 from verl.workers.rollout.base import sample_seed
 from verl.workers.rollout.router import RolloutRouter
 from verl.workers.rollout.weight_sync import WeightSync, probe
@@ -53,7 +53,6 @@ logger = logging.getLogger(__name__)
 Metrics = dict[str, float]
 VALIDATION = -1  # the "step" that seeds validation samples, so that every validation draws alike
 CLOSE_TIMEOUT = 30.0  # s
-TRAIN_COLUMNS = ["prompts", "responses", "response_mask", "rollout_log_probs", "rewards", POSITION]
 
 
 class RayPPOTrainer:
@@ -84,6 +83,7 @@ class RayPPOTrainer:
             critic = config.critic
             self.trainer.load_critic(critic.model, critic.model.fsdp_config, plan.critic.optim, critic.grad_clip)
         self.advantages = Advantages(config, self.trainer)
+        self.cost = ModelCost.of(self.inputs.hf_config)
         self._resume()
         self.replicas.start()
         router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
@@ -149,9 +149,8 @@ class RayPPOTrainer:
         with self._phase(progress, "gen", len(rows) * plan.n):
             batch = self.rollouts.collect(rows, plan.sampling, plan.n, self.step, progress.advance)
         self.replicas.sleep()
-        batch.batch[POSITION] = np.arange(len(batch))
-        order, metrics = self._rank_order(batch)
-        self.trainer.load_batch(batch.select(TRAIN_COLUMNS, [])[order])
+        order, metrics = share_out(batch, rows, self.trainer, self.cost, plan.mini_batches,
+                                   self.config.trainer.balance_batch)
         if not plan.on_policy:
             with self._phase(progress, "old_log_prob"):
                 metrics |= self.trainer.old_log_prob(plan.old_log_prob_bounds, plan.sampling.temperature)[0]
@@ -178,25 +177,6 @@ class RayPPOTrainer:
             self.weights.publish()
         dump(self.inputs.rollout_dir / f"step_{self.step}.parquet", self.step, batch)
         return batch, metrics
-
-    def _rank_order(self, batch: DataProto) -> tuple[np.ndarray, Metrics]:
-        """Row indices, ordered so that equal chunks are the ranks' shares and hold equal parts of every mini-batch; and
-        how even the shares are (global_seqlen/*).
-
-        Mini-batches are cut before rows are dealt to ranks: which rows make an update does not depend on how many ranks
-        there are.
-        """
-        ranks = self.pool.world_size
-        lengths = batch.batch["prompts"].lengths + batch.batch["responses"].lengths
-        shares: list[list[int]] = [[] for _ in range(ranks)]
-        for rows in np.split(np.arange(len(batch)), self.plan.mini_batches):
-            if self.config.trainer.balance_batch:
-                parts = get_seqlen_balanced_partitions(lengths[rows].tolist(), ranks, equal_size=True)
-            else:
-                parts = np.split(np.arange(len(rows)), ranks)
-            for share, part in zip(shares, parts, strict=True):
-                share.extend(rows[part].tolist())
-        return np.concatenate(shares), log_seqlen_unbalance(lengths.tolist(), shares)
 
     # ---- around the steps ----
 

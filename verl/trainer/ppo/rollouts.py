@@ -16,12 +16,14 @@ from verl.single_controller import WorkerFailure, WorkerGroup
 from verl.utils.dataset.rl_dataset import PromptRow
 from verl.utils.errors import RunFailure
 from verl.utils.ragged import Ragged
-from verl.workers.reward.reward_worker import Answer
+from verl.workers.reward.reward_worker import Task
 from verl.workers.rollout.base import Completion, Request, Sampling, sample_seed
 from verl.workers.rollout.router import RolloutRouter
 
 HEARTBEAT = 5.0  # s between looks at the reward actor and at the training workers, which idle meanwhile
 HEARTBEAT_TIMEOUT = 180.0  # s; a reward actor that has just been started may still be loading
+
+Sources = dict[str, tuple[PromptRow, ray.ObjectRef]]  # request id -> what it asks, and the Task to judge it by
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ class Rollouts:
                 Request(f"{step}/{row.index}/{k}", row.prompt_ids, sampling,
                         sample_seed(self.seed, step, str(row.index), k)) for row in rows for k in range(n)
         }
-        sources = dict(zip(requests, (row for row in rows for _ in range(n)), strict=True))
+        # A task may be large (a program's tests): it enters the object store once, not with each of its answers.
+        tasks = [ray.put(Task(row.data_source, row.ground_truth, row.extra_info)) for row in rows]
+        asked = ((row, task) for row, task in zip(rows, tasks, strict=True) for _ in range(n))
+        sources = dict(zip(requests, asked, strict=True))
         samples = asyncio.run(self._watched(self._generate(list(requests.values()), n, sources, on_progress)))
         check_failures(samples, self.max_failure_rate)
         return to_batch([samples[request_id] for request_id in requests], self.shaping)
@@ -86,7 +91,7 @@ class Rollouts:
             except TimeoutError:
                 raise WorkerFailure(f"the reward actor gave no sign of life for {HEARTBEAT_TIMEOUT:g} s") from None
 
-    async def _generate(self, requests: list[Request], n: int, sources: dict[str, PromptRow],
+    async def _generate(self, requests: list[Request], n: int, sources: Sources,
                         on_progress: Callable[[int], None]) -> dict[str, Sample]:
         size = self.unit_size or n
         units = [requests[start:start + size] for start in range(0, len(requests), size)]
@@ -99,13 +104,9 @@ class Rollouts:
         finally:
             await _cancel(scoring)
 
-    async def _score(self, completions: list[Completion], sources: dict[str, PromptRow]) -> list[Sample]:
-        rows = [sources[c.request_id] for c in completions]
-        answers = [
-            Answer(c.token_ids, row.data_source, row.ground_truth, row.extra_info)
-            for c, row in zip(completions, rows, strict=True)
-        ]
-        scored = await _of_reward(self.reward.score.remote(answers))
+    async def _score(self, completions: list[Completion], sources: Sources) -> list[Sample]:
+        rows, tasks = zip(*(sources[c.request_id] for c in completions), strict=True)
+        scored = await _of_reward(self.reward.score.remote([c.token_ids for c in completions], *tasks))
         return [Sample(row, c, text, result) for row, c, (text, result) in zip(rows, completions, scored, strict=True)]
 
 

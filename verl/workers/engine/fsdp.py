@@ -24,6 +24,7 @@ from verl.config.engine import CHECKPOINT_PARTS, FSDPConfig, OptimConfig
 from verl.config.model import ModelConfig
 from verl.protocol import DataProto
 from verl.utils.dtypes import to_dtype
+from verl.utils.flops_counter import ModelCost
 from verl.utils.hub import local_folder
 from verl.utils.ragged import Ragged
 from verl.workers.engine.base import BatchTotals, LossFn, LossInputs, MicroBatchBounds, TrainEngine
@@ -53,6 +54,7 @@ class FSDPEngine(TrainEngine):
         self.hf_config = load_model_config(model.path, model.trust_remote_code, model.override_config, key)
         policy = MixedPrecisionPolicy(param_dtype=to_dtype(fsdp.mixed_precision.param_dtype, device.type),
                                       reduce_dtype=to_dtype(fsdp.mixed_precision.reduce_dtype, device.type))
+        self.cost = ModelCost.of(self.hf_config)
         self.module = build_model(self.hf_config, mesh, to_dtype(fsdp.model_dtype, device.type), policy,
                                   model.enable_gradient_checkpointing and optim is not None, fsdp.reshard_after_forward,
                                   value_head)
@@ -167,11 +169,12 @@ class FSDPEngine(TrainEngine):
 
     def _plan(self, batch: DataProto, bounds: MicroBatchBounds) -> list[np.ndarray]:
         """Row indices of each micro-batch. All ranks run as many as the busiest one: each forward is a collective."""
-        lengths = batch.batch["prompts"].lengths + batch.batch["responses"].lengths
+        prompts, responses = batch.batch["prompts"].lengths, batch.batch["responses"].lengths
+        lengths, costs = prompts + responses, self.cost.forward(prompts, responses)
         count = len(plan_micro_batches(lengths, bounds.max_tokens, bounds.size))
         most = torch.tensor(count, device=self.device)
         dist.all_reduce(most, dist.ReduceOp.MAX)
-        return plan_micro_batches(lengths, bounds.max_tokens, bounds.size, min_count=int(most))
+        return plan_micro_batches(lengths, bounds.max_tokens, bounds.size, int(most), costs)
 
     def _totals(self, batch: DataProto) -> BatchTotals:
         mask: Ragged = batch.batch["response_mask"]

@@ -10,9 +10,8 @@ from verl.utils.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One completion to score. token_ids int32 [n]."""
-    token_ids: np.ndarray
+class Task:
+    """What a prompt's answers are judged by."""
     data_source: str
     ground_truth: Any
     extra_info: dict[str, Any]
@@ -25,12 +24,14 @@ class RewardWorker:
         self.tokenizer = load_tokenizer(tokenizer_path, trust_remote_code)
         self.pool = RewardPool(**pool_args)
 
-    async def score(self, answers: list[Answer]) -> list[tuple[str, RewardResult]]:
-        """(text, result) of each answer, in order. Each answer has the pool's own deadline."""
-        texts = self.tokenizer.batch_decode([a.token_ids for a in answers], skip_special_tokens=True)
+    async def score(self, answers: list[np.ndarray], *tasks: Task) -> list[tuple[str, RewardResult]]:
+        """(text, result) of each answer, in order: token ids int32 [n], and the task of each. Each has the pool's own
+        deadline.
+        """
+        texts = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
         requests = [
-            RewardRequest(a.data_source, text, a.ground_truth, a.extra_info)
-            for a, text in zip(answers, texts, strict=True)
+            RewardRequest(task.data_source, text, task.ground_truth, task.extra_info)
+            for task, text in zip(tasks, texts, strict=True)
         ]
         results = await asyncio.gather(*(asyncio.wrap_future(self.pool.submit(request)) for request in requests))
         return list(zip(texts, results, strict=True))

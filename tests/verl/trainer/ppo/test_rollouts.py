@@ -252,16 +252,17 @@ def test_a_reward_actor_that_dies_during_generation_ends_the_run_and_is_named(st
     assert "never retrieved" not in caplog.text  # the cause is told once
 
 
+@pytest.mark.usefixtures("ray_cluster")
 def test_a_reward_actor_that_fails_while_it_scores_is_named():
 
-    async def die(answers):
+    async def die(answers, *tasks):
         raise RayActorError(error_msg="the actor died")
 
     with pytest.raises(WorkerFailure, match="^the reward actor failed: the actor died$"):
         collect(EchoRouter({0: ["right"]}), SimpleNamespace(score=SimpleNamespace(remote=die)), n=1)
 
 
-@pytest.mark.usefixtures("quick_heartbeat")
+@pytest.mark.usefixtures("quick_heartbeat", "ray_cluster")
 def test_a_reward_actor_that_hangs_ends_the_run_and_is_named(monkeypatch):
     monkeypatch.setattr(rollouts_module, "HEARTBEAT_TIMEOUT", 0.5)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verl.utils.seqlen_balancing import rank_shares
 from verl.workers.engine.packing import first_fit_decreasing, plan_micro_batches
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=40)
@@ -74,8 +75,23 @@ def test_plan(lengths, cap, size, min_count, by_tokens):
 
 def test_the_heaviest_is_split():
     plan = plan_micro_batches([10, 10, 10, 10, 1, 1], 40, None, 3)
-    assert [rows.tolist() for rows in plan] == [[0, 2], [1, 3], [4, 5]]
+    assert [rows.tolist() for rows in plan] == [[0, 3], [1, 2], [4, 5]]
     assert [rows.tolist() for rows in plan_micro_batches([5, 7], None, 8, 4)] == [[1], [0], [], []]
+
+
+def test_ranks_that_run_in_step_run_alike():
+    rng, cost = np.random.default_rng(0), lambda lengths: lengths + lengths**2 / 8192.0
+    lengths = np.minimum(rng.lognormal(8.5, 1, 8 * 64), 32768).astype(int)
+    ranks = [lengths[rows] for rows in rank_shares(cost(lengths), 8, 1, balance=True)]
+
+    def seconds(by_cost):
+        """Of all micro-batches, each as slow as the slowest rank; 1: nobody waits."""
+        order = lambda rank: cost(rank) if by_cost else rank
+        plans = [plan_micro_batches(rank, 32768, None, 17, order(rank)) for rank in ranks]
+        work = [[cost(rank[rows]).sum() for rows in plan] for rank, plan in zip(ranks, plans, strict=True)]
+        return np.max(work, axis=0).sum() / np.sum(work, axis=1).mean()
+
+    assert seconds(by_cost=True) < 1.07 < 1.1 < seconds(by_cost=False)
 
 
 @pytest.mark.parametrize("bounds", [(None, None), (10, 2)])

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from tests.support.runs import make_tokenizer
-from verl.workers.reward.reward_worker import Answer, RewardWorker
+from verl.workers.reward.reward_worker import RewardWorker, Task
 
 CUSTOM = str(Path(__file__).parents[3] / "support" / "custom_reward.py")
 
@@ -29,13 +29,18 @@ def worker(tokenizer_folder):
 
 def answer(text, index=0):
     ids = make_tokenizer()(text, add_special_tokens=False)["input_ids"]
-    return Answer(np.array(ids, np.int32), "any", "right", {"index": index})
+    return np.array(ids, np.int32), Task("any", "right", {"index": index})
+
+
+def score(worker, answers):
+    ids, tasks = zip(*answers, strict=True)
+    return worker.score(list(ids), *tasks)
 
 
 def test_answers_are_decoded_and_scored_in_order(worker):
     answers = [answer("right", 0), answer("wrong", 1), answer("right<end>", 2), answer("", 3)]
-    answers[0].token_ids.flags.writeable = False  # as an array is that comes from Ray
-    scored = asyncio.run(worker.score(answers))
+    answers[0][0].flags.writeable = False  # as an array is that comes from Ray
+    scored = asyncio.run(score(worker, answers))
     assert [text for text, _ in scored] == ["right", "wrong", "right", ""]
     assert [result.score for _, result in scored] == [1.5, 0.5, 1.5, 0.5]
     assert [result.extra["place"] for _, result in scored] == [0, 1, 2, 3]
@@ -43,7 +48,7 @@ def test_answers_are_decoded_and_scored_in_order(worker):
 
 
 def test_what_goes_wrong_costs_its_own_answer_only(worker):
-    scored = asyncio.run(worker.score([answer(text) for text in ("sleep 99", "right", "exit 3", "fail x", "right")]))
+    scored = asyncio.run(score(worker, [answer(text) for text in ("sleep 99", "right", "exit 3", "fail x", "right")]))
     assert [result.status for _, result in scored] == ["timeout", "ok", "crash", "error", "ok"]
     assert [result.score for _, result in scored] == [0.0, 1.5, 0.0, 0.0, 1.5]
 
@@ -51,7 +56,7 @@ def test_what_goes_wrong_costs_its_own_answer_only(worker):
 def test_calls_at_the_same_time_do_not_mix(worker):
 
     async def both():
-        many = [worker.score([answer("right", i), answer("wrong", -i)]) for i in range(5)]
+        many = [score(worker, [answer("right", i), answer("wrong", -i)]) for i in range(5)]
         return await asyncio.gather(*many)
 
     for i, scored in enumerate(asyncio.run(both())):
