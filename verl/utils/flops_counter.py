@@ -4,6 +4,20 @@ from dataclasses import dataclass
 import numpy as np
 from transformers import PretrainedConfig
 
+# Dense bfloat16 operations per second, of NVIDIA's data sheets, by a part of the name that torch gives.
+PEAKS = {
+    "A10": 125e12,
+    "A100": 312e12,
+    "A800": 312e12,
+    "L40S": 362e12,
+    "H20": 148e12,
+    "H100": 989e12,
+    "H100 NVL": 835e12,
+    "H100 PCIe": 756e12,
+    "H800": 989e12,
+    "H200": 989e12,
+    "B200": 2250e12,
+}
 BACKWARD = 2  # a backward pass multiplies each weight and each activation gradient: twice the forward
 
 
@@ -54,3 +68,9 @@ def causal_pairs(lengths: np.ndarray, window: int | None) -> np.ndarray:
     """Queries times the keys each of them sees, `window` at most (the query's own among them)."""
     seen = lengths if window is None else np.minimum(lengths, window)
     return seen * (seen + 1) / 2 + (lengths - seen) * seen
+
+
+def device_peak(name: str) -> float | None:
+    """Operations per second of the GPU `name` at best; None where we do not know."""
+    known = [part for part in PEAKS if part in name]
+    return PEAKS[max(known, key=len)] if known else None

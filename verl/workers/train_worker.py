@@ -19,6 +19,7 @@ from verl.config.model import ModelConfig
 from verl.protocol import DataProto
 from verl.single_controller import Dispatch, Worker, register
 from verl.utils.external import import_external_modules
+from verl.utils.flops_counter import device_peak
 from verl.utils.ragged import Ragged
 from verl.workers.engine.base import MicroBatchBounds
 from verl.workers.engine.fsdp import FSDPEngine
@@ -51,6 +52,11 @@ class TrainWorker(Worker):
                                 rank=self.rank,
                                 world_size=self.world_size,
                                 timeout=datetime.timedelta(seconds=timeout))
+
+    @register(Dispatch.RANK_ZERO)
+    def device_peak(self) -> float | None:
+        """Operations per second that this device can do; None where we do not know (CPUs, rare GPUs)."""
+        return device_peak(torch.cuda.get_device_name()) if self.device.type == "cuda" else None
 
     @register(Dispatch.ONE_TO_ALL)
     def load_actor(self, model: ModelConfig, fsdp: FSDPConfig, optim: OptimConfig, grad_clip: float) -> int:

@@ -4,7 +4,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.support.models import FAMILIES, make_model
-from verl.utils.flops_counter import ModelCost, causal_pairs
+from verl.utils.flops_counter import ModelCost, causal_pairs, device_peak
 
 
 @pytest.mark.parametrize("window", [None, 1, 4, 50])
@@ -36,3 +36,26 @@ def test_the_head_sees_responses_only_and_training_is_three_forwards():
     forward = cost.forward(prompts, responses)
     assert forward[1] - forward[0] == 6 * 2 * 32 * 61
     assert (cost.training(prompts, responses) == 3 * forward).all()
+
+
+@pytest.mark.parametrize("name, peak", [("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA H100 PCIe", 756e12),
+                                        ("NVIDIA H200", 989e12), ("NVIDIA H20", 148e12),
+                                        ("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA GeForce GTX 1080", None)])
+def test_peaks_of_known_gpus(name, peak):
+    assert device_peak(name) == peak
+
+
+@pytest.mark.gpu
+def test_no_matrix_product_beats_the_peak():
+    if (peak := device_peak(torch.cuda.get_device_name())) is None:
+        pytest.skip(f"the peak of {torch.cuda.get_device_name()} is not known")
+    a = torch.randn(8192, 8192, dtype=torch.bfloat16, device="cuda")
+    for _ in range(3):
+        a @ a
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for _ in range(20):
+        a @ a
+    end.record()
+    torch.cuda.synchronize()
+    assert 0.3 * peak < 20 * 2 * 8192**3 / (start.elapsed_time(end) / 1000) < peak

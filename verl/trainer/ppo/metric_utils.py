@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 
 from verl.protocol import DataProto
+from verl.utils.flops_counter import ModelCost
 from verl.utils.ragged import Ragged
 
 FAILURES = ("timeout", "crash", "error", "unavailable")  # RewardResult.status other than "ok"
@@ -90,6 +91,17 @@ def compute_throughput_metrics(batch: DataProto, timing_raw: dict[str, float], n
         "perf/throughput": tokens / (timing_raw["step"] * n_devices),
         "perf/cpu_memory_used_gb": psutil.virtual_memory().used / 2**30,
     }
+
+
+def compute_mfu_metrics(batch: DataProto, timing_raw: dict[str, float], cost: ModelCost, ppo_epochs: int,
+                        peak: float | None) -> dict[str, float]:
+    """perf/mfu/actor: operations that the update needs over what the devices could have done in its time, `peak` per
+    second all together. Nothing where the peak is unknown or nothing was updated.
+    """
+    if peak is None or "update_actor" not in timing_raw:
+        return {}
+    needed = ppo_epochs * cost.training(batch.batch["prompts"].lengths, batch.batch["responses"].lengths).sum()
+    return {"perf/mfu/actor": float(needed / (peak * timing_raw["update_actor"]))}
 
 
 def process_validation_metrics(

@@ -83,7 +83,8 @@ class RayPPOTrainer:
             critic = config.critic
             self.trainer.load_critic(critic.model, critic.model.fsdp_config, plan.critic.optim, critic.grad_clip)
         self.advantages = Advantages(config, self.trainer)
-        self.cost = ModelCost.of(self.inputs.hf_config)
+        self.cost, peak = ModelCost.of(self.inputs.hf_config), self.trainer.device_peak()
+        self.peak = peak and peak * self.pool.world_size
         self._resume()
         self.replicas.start()
         router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
@@ -212,13 +213,14 @@ class RayPPOTrainer:
         self.checkpoints.save(self.step, state, write)
 
     def _step_metrics(self, batch: DataProto) -> Metrics:
-        data = self.config.data
+        data, epochs = self.config.data, self.config.actor_rollout_ref.actor.ppo_epochs
         return {
             "training/global_step": self.step,
             "training/epoch": self.source.epoch,
             **metric_utils.compute_data_metrics(batch, data.max_response_length, data.max_prompt_length),
             **self._reward_metrics(batch),
             **metric_utils.compute_timing_metrics(batch, self.timing),
+            **metric_utils.compute_mfu_metrics(batch, self.timing, self.cost, epochs, self.peak),
             **metric_utils.compute_throughput_metrics(batch, self.timing, self.pool.world_size),
         }
 

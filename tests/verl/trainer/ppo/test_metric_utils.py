@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from verl.protocol import DataProto, Ragged
 from verl.trainer.ppo.metric_utils import (
     compute_data_metrics,
+    compute_mfu_metrics,
     compute_reward_metrics,
     compute_throughput_metrics,
     compute_timing_metrics,
     process_validation_metrics,
 )
+from verl.utils.flops_counter import ModelCost
 
 
 def batch_of(**columns):
@@ -109,6 +111,15 @@ def test_timing_and_throughput():
     metrics = compute_throughput_metrics(batch_of(), timing, n_devices=2)
     assert metrics.pop("perf/cpu_memory_used_gb") > 0
     assert metrics == {"perf/total_num_tokens": 17, "perf/time_per_step": 4.0, "perf/throughput": 17 / 8}
+
+
+def test_the_update_is_compared_with_what_the_devices_can_do():
+    cost = ModelCost(per_token=10.0, per_label=1.0, per_pair=0.0, windows=(None,))
+    needed = 3 * (17 * 10 + 7 * 1)  # forward and backward of 10 prompt and 7 answer tokens
+    timing = {"update_actor": 2.0}
+    assert compute_mfu_metrics(batch_of(), timing, cost, 4, 4 * needed) == {"perf/mfu/actor": 0.5}
+    assert compute_mfu_metrics(batch_of(), timing, cost, 4, None) == {}
+    assert compute_mfu_metrics(batch_of(), {"update_critic": 1.0}, cost, 4, 1e12) == {}
 
 
 def test_validation_sections_and_figures():
