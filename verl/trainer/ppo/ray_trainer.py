@@ -35,6 +35,7 @@ from verl.single_controller import ResourcePool
 from verl.trainer.checkpoint import CheckpointManager, load_model, save_model
 from verl.trainer.cluster import load_models, start_trainer
 from verl.trainer.entry import due
+from verl.trainer.memory import memory_metrics
 from verl.trainer.ppo import metric_utils
 from verl.trainer.ppo.advantages import Advantages
 from verl.trainer.ppo.inputs import RunInputs
@@ -66,6 +67,7 @@ class RayPPOTrainer:
         self.source = inputs.prompt_source()
         self.checkpoints = CheckpointManager(config.trainer)
         self.step = 0
+        self.phase = "load"  # what is being done, for messages
         self.timing: Metrics = {}
 
     # ---- start ----
@@ -85,14 +87,17 @@ class RayPPOTrainer:
             self.trainer.load_critic(critic.model, critic.model.fsdp_config, plan.critic.optim, critic.grad_clip)
         self.advantages = Advantages(config, self.trainer)
         self._resume()
+        self.phase = "start_replicas"
         self.replicas.start()
         router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
         self.rollouts = Rollouts(router, self.reward, self.trainer, plan.unit_size, config.trainer.seed,
                                  config.reward_model.max_failure_rate, reward_shaping(config))
         self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
+        self.phase = "update_weights"
         self.weights.publish()
         if config.actor_rollout_ref.rollout.sync_probe:
-            probe(self.trainer, router, self.inputs.train_set.prompt_ids[0], plan.probe_sampling, plan.probe_tolerance)
+            probe(self.trainer, router, self.inputs.train_set.prompt_ids[0], plan.probe_sampling, plan.probe_tolerance,
+                  self.weights if actor.fsdp_config.param_offload else None)
         self.tracking = self.inputs.tracking(self.step)
         dump_config(config, Path(config.trainer.default_local_dir) / "config.yaml")
 
@@ -199,6 +204,7 @@ class RayPPOTrainer:
             return {}
         rows = [self.inputs.val_set[i] for i in range(len(self.inputs.val_set))]
         size = self.config.data.val_batch_size or len(rows)
+        self.phase = "gen"
         with StepProgress(f"step {self.step}") as progress:
             progress.phase("validate", len(rows) * self.plan.val_n)
             batch = DataProto.concat([
@@ -214,6 +220,7 @@ class RayPPOTrainer:
         return metrics
 
     def _save(self) -> None:
+        self.phase = "save_checkpoint"
         state = {"prompts": self.source.state_dict(), "kl_ctrl": self.advantages.state_dict()}
         contents = {"actor": self.config.actor_rollout_ref.actor.checkpoint.save_contents}
         if self.plan.critic:
@@ -234,6 +241,7 @@ class RayPPOTrainer:
             **self._reward_metrics(batch),
             **metric_utils.compute_timing_metrics(batch, self.timing),
             **metric_utils.compute_throughput_metrics(batch, self.timing, self.pool.world_size),
+            **memory_metrics(self.trainer),
         }
 
     def _reward_metrics(self, batch: DataProto) -> Metrics:
@@ -248,6 +256,7 @@ class RayPPOTrainer:
 
     @contextmanager
     def _phase(self, progress: StepProgress, name: str, total: int | None = None) -> Iterator[None]:
+        self.phase = name
         progress.phase(name, total)
         with self._timed(name):
             yield
