@@ -40,7 +40,7 @@ def out_of_memory_is_named(phase: str) -> Iterator[None]:
 def _cause(error: BaseException) -> str:
     """Its first line without torch's advice on fragmentation, sizes in GiB."""
     text = (str(error) or type(error).__name__).splitlines()[0].split(" If reserved but unallocated")[0]
-    text = re.sub(r"^\[enforce fail at .*?\] .*?\. ", "", text)
+    text = re.sub(r"\[enforce fail at .*?\] .*?\. ", "", text)
     return re.sub(r"(\d+) bytes", lambda size: f"{int(size[1]) / GIB:.2f} GiB", text)
 
 
