@@ -11,7 +11,8 @@ One driver, three kinds of processes; the driver alone decides who works:
       │  load_batch, once: each rank keeps its rows ───────────────────────────────▶ old_log_prob, ref_log_prob, values,
       │  advantages, from the scores here or from the values there                   update_critic,
       │  ◀── metrics only ───────────────────────────────────────────────────────── update_actor
-      │  wake(weights) ──────▶ ◀──────── new weights through shared memory ───────── write_weights
+      │  wake(weights) ──────▶ ◀──────── new weights through shared memory ───────── write_weights, then the actor may
+      │                                                                              go to host memory (param_offload)
       │  wake(kv_cache) ─────▶
       └─ metrics, rollouts, validation, checkpoint; next step
 
