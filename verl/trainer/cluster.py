@@ -61,14 +61,10 @@ def start_trainer(config: TrainerConfig, pool: ResourcePool, nccl_timeout: float
     """One training worker per device, joined into one process group."""
     env = threads_per_process(config.n_gpus_per_node) if pool.device == "cpu" else {}
     env |= {name: os.environ[name] for name in (EXTERNAL_MODULES,) if name in os.environ}
-    group = WorkerGroup("train",
-                        TrainWorker,
-                        pool,
-                        pool.device,
-                        config.worker_memory_limit_gb,
-                        call_timeout=config.call_timeout,
-                        env=env)
+    group = WorkerGroup("train", TrainWorker, pool, pool.device, call_timeout=config.call_timeout, env=env)
     group.join(group.free_address(), nccl_timeout)
+    if config.worker_memory_limit_gb:
+        group.limit_memory(config.worker_memory_limit_gb)
     return group
 
 

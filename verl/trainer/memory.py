@@ -59,7 +59,10 @@ def memory_keys_are_named(config: PPOConfig | SFTConfig, device: str, trainer: _
     try:
         yield
     except (OutOfMemory, WorkerFailure) as error:
-        text = str(error)
+        text, limit = str(error), config.trainer.worker_memory_limit_gb
+        if limit and " died in " in text and not says_out_of_memory(text):
+            raise WorkerFailure(f"{text}\ntrainer.worker_memory_limit_gb={limit:g} is set: native code that meets the "
+                                "limit ends its process like this") from None
         if not says_out_of_memory(text):
             raise
         known = "" if NAMED in text else f"{NAMED} {trainer.phase}: "

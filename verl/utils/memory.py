@@ -1,6 +1,8 @@
 """How much memory a process takes, what it may take, and how its exceptions say that there is none left."""
+import ctypes
 import re
 import resource
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ GIB = 2**30
 CLEAR_REFS, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 SAMPLE_EVERY = 0.05  # s
 NAMED = "out of memory in"
+LEAST_ROOM = GIB // 4
 # What torch, Ray's memory monitor, vLLM and C++ say. Ray's text on any killed process guesses at an "OOM killer".
 SIGNS = ("out of memory", "allocate memory", "std::bad_alloc", "running low on memory", "memory for the cache blocks",
          "kv cache is needed", "desired gpu memory utilization")  # yapf: disable
@@ -59,15 +62,20 @@ def in_use() -> str:
             f"{node.total / GIB:.1f} GiB used on the node")
 
 
-def limit_memory(gib: float | None) -> None:
-    """Caps the private memory of this process and of those that it starts; None: no cap. Beyond it allocators raise.
+def limit_memory(gib: float, key: str) -> None:
+    """Caps the private memory of this process and of those that it starts, at what `key` says. Beyond it allocators
+    raise. ValueError for less than this process has now and room to work.
 
     Data is limited (RLIMIT_DATA), not address space: torch, CUDA and Ray reserve far more addresses than they touch,
     and Ray's shared memory and pinned memory belong to the node.
     """
-    if gib is not None:
-        limit = int(gib * GIB)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    limit, data = int(gib * GIB), psutil.Process().memory_info().data
+    if limit < data + LEAST_ROOM:
+        raise ValueError(f"{key}={gib:g}: a process has {data / GIB:.2f} GiB before it loads a model; set it to "
+                         f"{(data + LEAST_ROOM) / GIB:.1f} or more, and add what the model needs")
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    # Ray's handler of abort() wants memory itself: native code that got none would abort for ever.
+    ctypes.CDLL(None).signal(signal.SIGABRT, signal.SIG_DFL)
 
 
 class PeakMemory:

@@ -36,9 +36,8 @@ MODEL_COLUMNS = ("prompts", "responses", "response_mask", POSITION)
 class TrainWorker(Worker):
     """Holds the actor (always), the reference model (when a KL term needs it) and the critic (when advantages do)."""
 
-    def __init__(self, device: str, memory_limit_gb: float | None = None):
+    def __init__(self, device: str):
         super().__init__()
-        limit_memory(memory_limit_gb)
         import_external_modules()  # losses are looked up here
         self.device = torch.device(device)  # Ray shows each worker its own GPU only, as device 0
         self.batch: DataProto | None = None
@@ -55,6 +54,11 @@ class TrainWorker(Worker):
             engine.offload()
         if shared and self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    @register(Dispatch.ONE_TO_ALL)
+    def limit_memory(self, gib: float) -> None:
+        """Bounds the host memory of this worker."""
+        limit_memory(gib, "trainer.worker_memory_limit_gb")
 
     @register(Dispatch.ONE_TO_ALL)
     def memory_metrics(self) -> dict[str, float]:

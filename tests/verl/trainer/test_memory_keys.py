@@ -93,6 +93,14 @@ def test_other_failures_stay(error):
     assert caught.value is error
 
 
+def test_a_death_under_a_limit_says_that_there_is_one():
+    limited = config(trainer={"worker_memory_limit_gb": 2.5})
+    with pytest.raises(WorkerFailure) as caught, memory_keys_are_named(limited, "cpu", SimpleNamespace(phase="ref")):
+        raise WorkerFailure("train worker 0 died in ref_log_prob: end of file")
+    text = str(caught.value)
+    assert text.startswith("train worker 0 died in") and "trainer.worker_memory_limit_gb=2.5 is set" in text
+
+
 def test_a_peak_is_that_of_the_rank_that_took_most():
     ranks = SimpleNamespace(memory_metrics=lambda: [{"a": 1.0, "b": 5.0}, {"a": 2.0, "b": 4.0}])
     assert memory_metrics(ranks) == {"a": 2.0, "b": 5.0}

@@ -58,7 +58,11 @@ import sys
 import numpy as np
 import torch
 from verl.utils.memory import limit_memory, out_of_memory_is_named
-limit_memory(3.0)
+try:
+    limit_memory(0.01, "trainer.worker_memory_limit_gb")
+except ValueError as error:
+    print(error)
+limit_memory(3.0, "trainer.worker_memory_limit_gb")
 torch.ones(1 << 28)  # 1 GiB fits
 for allocate in (lambda: torch.ones(1 << 30), lambda: np.ones(1 << 29), lambda: bytearray(4 << 30)):
     try:
@@ -71,7 +75,8 @@ for allocate in (lambda: torch.ones(1 << 30), lambda: np.ones(1 << 29), lambda: 
 
 def test_a_limited_process_says_so_whoever_allocates():
     done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=120, check=True)
-    by_torch, by_numpy, by_python = done.stdout.splitlines()
+    too_little, by_torch, by_numpy, by_python = done.stdout.splitlines()
+    assert too_little.startswith("trainer.worker_memory_limit_gb=0.01: a process has 0.")
     assert by_torch.startswith("out of memory in update_actor: DefaultCPUAllocator: can't allocate memory: you tried "
                                "to allocate 4.00 GiB")
     assert by_numpy.startswith("out of memory in update_actor: Unable to allocate 4.00 GiB for an array")

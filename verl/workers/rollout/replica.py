@@ -44,11 +44,13 @@ class RolloutReplica:
                  memory_limit_gb: float | None):
         if cuda_devices:
             os.environ["CUDA_VISIBLE_DEVICES"] = cuda_devices  # before the engine's package looks
-        limit_memory(memory_limit_gb)
+        self.memory_limit_gb = memory_limit_gb
         self.engine = build_engine(model, config, device, max_model_len)
 
     async def start(self) -> dict[str, str | int]:
         """Loads the engine; -> where it runs."""
+        if self.memory_limit_gb:
+            limit_memory(self.memory_limit_gb, "trainer.worker_memory_limit_gb")
         with out_of_memory_is_named("start_replicas"):
             await self.engine.start()
         return {"ip": ray.util.get_node_ip_address(), "pid": os.getpid()}
