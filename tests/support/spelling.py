@@ -38,9 +38,9 @@ def ppo_command(inputs: Path, out: Path, *overrides: str) -> list[str]:
     ]
 
 
-def start(command: list[str], log: Path) -> subprocess.Popen:
-    """Starts `command` from the repository's root, output to `log`."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+def start(command: list[str], log: Path, path: Path = ROOT) -> subprocess.Popen:
+    """Starts `command` from the repository's root, output to `log`; modules of `path` can be imported too."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{path}", "PYTHONUNBUFFERED": "1"}
     with log.open("w") as sink:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=subprocess.STDOUT)
 

@@ -1,11 +1,13 @@
 """What the engine does on two ranks: one process pair for all tests, each of which looks at one part of the result."""
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from tests.support.batches import make_batch
 from tests.support.train_engines import BOUNDS, PPO, gradients, make_engine, moments, train_step, whole
@@ -40,6 +42,10 @@ def everything(folders: dict[str, Path], work: Path) -> dict[str, Any]:
         "nan": nan_on_the_last_rank(folders["qwen2"]),
         "resumed": resumed(folders["qwen3"], work),
         "exported": export(folders["qwen2_tied"], work),
+        "offloaded": {
+            offload: offloaded_steps(folders["qwen2_tied"], work / f"steps_{offload}", offload)
+            for offload in (False, True)
+        },
     }
 
 
@@ -131,6 +137,41 @@ def resumed(folder: Path, work: Path) -> dict[str, Any]:
     engine.save(work / "by_two")
     expected = state_and_next_step(engine, 4)
     return {"from_one": from_one, "expected": expected, "from_two": load_checkpoint(folder, work / "by_two", 4)}
+
+
+def device_bytes(engine: FSDPEngine) -> dict[str, int]:
+    """Of this rank's weights and moments, as far as they are not in their host copies."""
+    size = lambda tensors: sum({
+        t.untyped_storage()._cdata: t.untyped_storage().nbytes()
+        for t in (x.detach().to_local() if isinstance(x, DTensor) else x for x in tensors)
+    }.values())
+    return {"weights": size(engine.parameters.values()), "moments": size(engine._moments())}
+
+
+def offloaded_steps(folder: Path, directory: Path, offload: bool) -> dict[str, Any]:
+    """Three steps of forward and update; with `offload` all is in host memory after each of them, also when it is saved
+    and written. CPU tensors stand for those of a device.
+    """
+    with patch("verl.workers.engine.fsdp.has_host_memory", lambda device: True):
+        engine = make_engine(folder, offload=offload, enable_gradient_checkpointing=True)
+    between, metrics = [], []
+    for seed in range(3):
+        rows = my_rows(make_batch(ROWS, seed=seed), 2)
+        log_probs = engine.forward(rows, BOUNDS, 1.0).batch["log_probs"].values
+        engine.offload()
+        metrics.append(train_step(engine, rows) | {"log_probs": log_probs.tolist()})
+        engine.offload()
+        between.append(device_bytes(engine))
+    directory.mkdir(exist_ok=True)
+    engine.weights("bf16").write_safetensors(directory, dist.get_rank() == 0)
+    engine.save(directory / "checkpoint")
+    between.append(device_bytes(engine))
+    engine.onload()
+    return {
+        "metrics": _of_each_rank(metrics),
+        "between": _of_each_rank(between),
+        "parameters": whole(engine.parameters)
+    }
 
 
 def export(folder: Path, work: Path) -> None:

@@ -8,6 +8,7 @@ import torch.distributed as dist
 
 from verl.protocol import DataProto
 from verl.single_controller import Dispatch, Worker, register
+from verl.utils.errors import OutOfMemory
 
 COLLECTIVE_TIMEOUT = 300  # s, longer than any test waits
 
@@ -58,6 +59,7 @@ class DemoWorker(Worker):
             raise {
                 "user": ValueError("data.files=x: no such file"),
                 "picky": PickyError(7, "the disk is full"),
+                "explained": OutOfMemory("out of memory in update_actor"),
             }[kind]
         return "fine"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from verl.config.critic import CriticConfig
 from verl.config.fields import Key, schema, select
+from verl.config.model import ModelConfig
 from verl.config.ppo import PPOConfig
 from verl.config.sft import SFTConfig
 from verl.config.states import refusal
@@ -32,6 +33,8 @@ def check_ppo(config: PPOConfig) -> list[str]:
         _sampling(config),
         _run(config.trainer, config.data.val_files),
         _model_files("actor_rollout_ref.model", model.path, model.tokenizer_path),
+        _activations("actor_rollout_ref.model", model),
+        _activations("critic.model", config.critic.model),
         _data_files(config.data.train_files, config.data.val_files),
         _reward_file(config),
         _overlong_penalty(config),
@@ -46,6 +49,7 @@ def check_sft(config: SFTConfig) -> list[str]:
         _sft_batches(config),
         _run(config.trainer, config.data.val_files),
         _model_files("model", config.model.path, config.model.tokenizer_path),
+        _activations("model", config.model),
         _data_files(config.data.train_files, config.data.val_files),
     ]
     return [line for check in checks for line in check]
@@ -95,6 +99,12 @@ def _limit(row: Key, value: Any) -> str | None:
     if row.at_most is not None and value > row.at_most:
         return f"must be at most {row.at_most}"
     return None
+
+
+def _activations(key: str, model: ModelConfig) -> Iterator[str]:
+    if model.enable_activation_offload and not model.enable_gradient_checkpointing:
+        yield f"{key}.enable_activation_offload=True: only checkpointed layers are offloaded; set " \
+              f"{key}.enable_gradient_checkpointing=True too"
 
 
 def _device_count(trainer: TrainerConfig) -> int:

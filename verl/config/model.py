@@ -12,5 +12,6 @@ class ModelConfig:
     tokenizer_path: str | None = key(None, "local folder or hub id of the tokenizer; null: the model's")
     trust_remote_code: bool = key(False, "run code that comes with the model")
     enable_gradient_checkpointing: bool = key(True, "recompute activations in the backward pass to save memory")
+    enable_activation_offload: bool = key(False, "keep what checkpointed layers need for that in host memory")
     use_remove_padding: bool = key(True, "pack sequences, never pad")
     override_config: dict[str, Any] = key({}, "entries to change in the model's own config.json")

@@ -18,7 +18,7 @@ from verl.config.ppo import PPOConfig
 from verl.config.rules import ANY, Rule, State, always, idle, refused, under, works
 from verl.config.sft import SFTConfig
 
-_NO_OFFLOAD = "nothing is offloaded yet: weights, optimizer state and activations stay on the device"
+_OTHER_OFFLOAD = "param_offload and optimizer_offload say what is kept in host memory"
 _NO_PROFILER = "there is no profiler: these keys do nothing"
 _NO_REWARD_MODEL = "only a reward model reads it"
 _NO_TOOLS = "answers have one turn and call no tools yet; leave it out"
@@ -44,7 +44,6 @@ _DATA = [
 _MODEL = [
     always("use_remove_padding", "sequences are always packed; leave it out", True),
     idle("use_shm", "the model is read where it is", False),
-    idle("enable_activation_offload", _NO_OFFLOAD, False),
     always("{use_fused_kernels,use_liger}", _CHUNKED, False, idle=(True,)),
     always("fused_kernel_options.**", _CHUNKED),
     refused("{lora_rank,lora.rank}", _NO_LORA, 0, None),
@@ -64,8 +63,7 @@ _OPTIM = [
     refused("override_optimizer_config", "set optim.betas and optim.eps instead"),
 ]
 _FSDP = [
-    idle("{param_offload,optimizer_offload,offload_policy,grad_offload,cpu_offload,offload_params}", _NO_OFFLOAD,
-         False),
+    idle("{offload_policy,grad_offload,cpu_offload,offload_params}", _OTHER_OFFLOAD, False),
     always("forward_prefetch", "FSDP2 gathers ahead by itself", False, idle=(True,)),
     always("{use_orig_params,wrap_policy.**,mixed_precision.buffer_dtype,forward_only}", "FSDP2 needs no such setting"),
     always("{entropy_from_logits_with_chunking,entropy_from_logits_chunk_size,entropy_checkpointing}", _CHUNKED),
@@ -231,9 +229,25 @@ RULES: dict[type, list[Rule]] = {
 
 # Keys with a meaning on CUDA devices only, and what a CPU does instead.
 DEVICE_KEYS: dict[str, str] = {
-    "actor_rollout_ref.rollout.gpu_memory_utilization": "replicas take the memory they need",
-    "actor_rollout_ref.rollout.tensor_model_parallel_size": "each replica is one process",
-    "actor_rollout_ref.rollout.free_cache_engine": "replicas keep their memory",
+    "actor_rollout_ref.rollout.gpu_memory_utilization":
+        "replicas take the memory they need",
+    "actor_rollout_ref.rollout.tensor_model_parallel_size":
+        "each replica is one process",
+    "actor_rollout_ref.rollout.free_cache_engine":
+        "replicas keep their memory",
+    **dict.fromkeys((
+        "actor_rollout_ref.actor.fsdp_config.param_offload",
+        "actor_rollout_ref.actor.fsdp_config.optimizer_offload",
+        "actor_rollout_ref.ref.fsdp_config.param_offload",
+        "actor_rollout_ref.ref.fsdp_config.optimizer_offload",
+        "actor_rollout_ref.model.enable_activation_offload",
+        "critic.model.fsdp_config.param_offload",
+        "critic.model.fsdp_config.optimizer_offload",
+        "critic.model.enable_activation_offload",
+        "fsdp_config.param_offload",
+        "fsdp_config.optimizer_offload",
+        "model.enable_activation_offload",
+    ), "its memory is the host's"),
 }
 
 
@@ -255,7 +269,7 @@ def state_of(root: type, name: str) -> State | None:
     """The state of a key; None if it is unknown."""
     if new_name(root, name):
         return State.RENAMED
-    if name in DEVICE_KEYS:
+    if name in DEVICE_KEYS and name in schema(root):
         return State.NOT_ON_DEVICE
     rule = find_rule(root, name)
     if rule:
@@ -269,12 +283,12 @@ def refusal(root: type, name: str, value: Any) -> str | None:
     return None if rule is None or value in rule.fine or value in rule.idle else rule.why
 
 
-def not_on_device(config: PPOConfig, device: str) -> list[str]:
+def not_on_device(config: PPOConfig | SFTConfig, device: str) -> list[str]:
     """What the config asks for that `device` ("cuda" or "cpu") does not have: a line per key, to print at the start."""
     if device == "cuda":
         return []
-    rows = schema(PPOConfig)
+    rows = schema(type(config))
     return [
         f"{name}={select(config, name)} means nothing on {device}: {instead}" for name, instead in DEVICE_KEYS.items()
-        if select(config, name) != rows[name].default
+        if name in rows and select(config, name) != rows[name].default
     ]

@@ -35,6 +35,8 @@ class TrainerConfig:
     balance_batch: bool = key(True, "even out the work (operations) per device")
     critic_warmup: int = key(0, "first steps, which train only the critic", at_least=0)
     seed: int = key(1, "seed of new weights and of every sample's own seed")
+    worker_memory_limit_gb: float | None = key(
+        None, "most private host memory of a training worker or hf replica, in GiB; null: no limit", above=0)
     call_timeout: float = key(1800.0, "seconds for one call to the training workers", above=0)
 
 

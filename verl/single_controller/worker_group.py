@@ -11,6 +11,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from verl.single_controller.dispatch import Dispatch, collect_results, registered_methods, split_arguments
 from verl.single_controller.resource_pool import ResourcePool
 from verl.single_controller.worker import Worker
+from verl.utils.errors import RunFailure
 
 GRACE = 3.0  # s after the first failure, in which the rank that caused it may still report
 PEER_LOSS = ("connection closed by peer", "connection reset", "nccl", "gloo", "timed out", "broken pipe")
@@ -85,8 +86,8 @@ class WorkerGroup:
         return ray.get(refs)
 
     def _failure(self, method: str, refs: list[ray.ObjectRef]) -> Exception:
-        """The exception to raise: a user error (ValueError) as it is, else the rank that failed first by cause, not by
-        clock.
+        """The exception to raise: a user error (ValueError) as it is, one that explains itself (RunFailure) with the
+        rank, else the rank that failed first by cause, not by clock.
         """
         ray.wait(refs, num_returns=len(refs), timeout=GRACE)
         ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
@@ -94,6 +95,8 @@ class WorkerGroup:
         rank, error = min(errors, key=lambda item: (_blame(item[1]), item[0]))
         if cause := user_error(error):
             return cause
+        if cause := explained(error):
+            return type(cause)(f"{self._describe(rank)}: {cause}")
         kind = "failed" if _is_raised(error) else "died"
         return WorkerFailure(f"{self._describe(rank)} {kind} in {method}:\n{error}")
 
@@ -111,6 +114,12 @@ def user_error(error: RayError) -> ValueError | None:
     """The ValueError that a worker raised, if that is what `error` is: something the user gave cannot work."""
     cause = error.cause if isinstance(error, RayTaskError) else None
     return cause if isinstance(cause, ValueError) else None
+
+
+def explained(error: RayError) -> RunFailure | None:
+    """The RunFailure that a worker raised, if that is what `error` is: its message needs no traceback."""
+    cause = error.cause if isinstance(error, RayTaskError) else None
+    return cause if isinstance(cause, RunFailure) else None
 
 
 def _error(ref: ray.ObjectRef) -> RayError | None:

@@ -63,6 +63,8 @@ def start_trainer(config: TrainerConfig, pool: ResourcePool, nccl_timeout: float
     env |= {name: os.environ[name] for name in (EXTERNAL_MODULES,) if name in os.environ}
     group = WorkerGroup("train", TrainWorker, pool, pool.device, call_timeout=config.call_timeout, env=env)
     group.join(group.free_address(), nccl_timeout)
+    if config.worker_memory_limit_gb:
+        group.limit_memory(config.worker_memory_limit_gb)
     return group
 
 

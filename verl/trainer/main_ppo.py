@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 def train(config: PPOConfig) -> None:
     """Reads and checks all inputs, then starts the processes and runs the steps."""
     from verl.trainer.cluster import start_ray
+    from verl.trainer.memory import memory_keys_are_named
     from verl.trainer.ppo.inputs import RunInputs
     from verl.trainer.ppo.plan import make_plan, resolve
     from verl.trainer.ppo.ray_trainer import RayPPOTrainer
@@ -28,9 +29,10 @@ def train(config: PPOConfig) -> None:
     start_ray(config.ray_kwargs)
     trainer = RayPPOTrainer(config, inputs, plan)
     try:
-        trainer.start()
-        with inputs_are_checked():
-            trainer.fit()
+        with memory_keys_are_named(config, config.trainer.device, trainer):
+            trainer.start()
+            with inputs_are_checked():
+                trainer.fit()
     finally:
         trainer.close()
 

@@ -14,6 +14,7 @@ from verl.single_controller import ResourcePool
 from verl.trainer.checkpoint import CheckpointManager, load_model, save_model
 from verl.trainer.cluster import load_models, start_trainer
 from verl.trainer.entry import check_outputs, check_vocabulary, due
+from verl.trainer.memory import memory_metrics
 from verl.utils.console import duration
 from verl.utils.dataset.prompt_source import PromptSource
 from verl.utils.dataset.sft_dataset import SFTDataset
@@ -46,6 +47,7 @@ class SFTTrainer:
                                           None) if data.use_dynamic_bsz else (None, data.micro_batch_size_per_gpu)))
         self.checkpoints = CheckpointManager(config.trainer)
         self.step = 0
+        self.phase = "load"  # what is being done, for messages
         self.resume_from = self.checkpoints.find()
         if self.resume_from is not None:
             state = self.checkpoints.read_state(self.resume_from)
@@ -90,6 +92,7 @@ class SFTTrainer:
             metrics = self._train_step()
             if self.val_rows is not None and due(self.step, trainer.test_freq, self.total_steps):
                 metrics |= self.validate()
+            metrics |= memory_metrics(self.workers)
             self.tracking.log(metrics, self.step)
             if due(self.step, trainer.save_freq, self.total_steps):
                 self._save()
@@ -97,7 +100,7 @@ class SFTTrainer:
         logger.info("%d steps in %s", self.total_steps - first, duration(time.monotonic() - began))
 
     def _train_step(self) -> dict[str, float]:
-        start = time.perf_counter()
+        self.phase, start = "update_sft", time.perf_counter()
         batch = self.rows[next(self.source)]
         self.workers.load_batch(batch)
         metrics = self.workers.update_sft(self.bounds)[0]
@@ -109,6 +112,7 @@ class SFTTrainer:
 
     def validate(self) -> dict[str, float]:
         """Mean loss per answer token of the validation rows, in nats."""
+        self.phase = "evaluate_sft"
         self.workers.load_batch(self.val_rows)
         metrics = self.workers.evaluate_sft(self.bounds)[0]
         print(f"validation at step {self.step}: val/loss {metrics['val/loss']:.4f}", flush=True)
@@ -122,6 +126,7 @@ class SFTTrainer:
             self.pool.release()
 
     def _save(self) -> None:
+        self.phase = "save_checkpoint"
         state = {"prompts": self.source.state_dict()}
         contents = self.config.checkpoint.save_contents
         self.checkpoints.save(self.step, state,

@@ -6,6 +6,7 @@ driver.
 import datetime
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from verl.single_controller import Dispatch, Worker, register
 from verl.utils.external import import_external_modules
 from verl.utils.flops_counter import device_peak
 from verl.utils.ragged import Ragged
+from verl.utils.memory import PhaseMemory, limit_memory
 from verl.workers.engine.base import MicroBatchBounds
 from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.losses import mismatch_metrics, ppo_loss, sft_loss, value_loss
@@ -41,6 +43,29 @@ class TrainWorker(Worker):
         import_external_modules()  # losses are looked up here
         self.device = torch.device(device)  # Ray shows each worker its own GPU only, as device 0
         self.batch: DataProto | None = None
+        self.memory = PhaseMemory(self.device)
+
+    @contextmanager
+    def _phase(self, name: str, *done: FSDPEngine, shared: bool = True) -> Iterator[None]:
+        """Watches the memory of a phase. After it the engines that are `done` go to host memory, where they are
+        offloaded, and other processes may have what is free of the device's, where it is `shared`.
+        """
+        with self.memory.phase(name):
+            yield
+        for engine in done:
+            engine.offload()
+        if shared and self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @register(Dispatch.ONE_TO_ALL)
+    def limit_memory(self, gib: float) -> None:
+        """Bounds the host memory of this worker."""
+        limit_memory(gib, "trainer.worker_memory_limit_gb")
+
+    @register(Dispatch.ONE_TO_ALL)
+    def memory_metrics(self) -> dict[str, float]:
+        """This rank's peaks of the phases since the last call, in GiB."""
+        return self.memory.take()
 
     @register(Dispatch.ONE_TO_ALL)
     def join(self, address: tuple[str, int], timeout: float) -> None:
@@ -61,18 +86,24 @@ class TrainWorker(Worker):
     @register(Dispatch.ONE_TO_ALL)
     def load_actor(self, model: ModelConfig, fsdp: FSDPConfig, optim: OptimConfig, grad_clip: float) -> int:
         """Builds the trained model and its optimizer; -> its number of parameters."""
-        self.actor = FSDPEngine(model, fsdp, self.device, optim, grad_clip)
+        with self._phase("load"):
+            self.actor = FSDPEngine(model, fsdp, self.device, optim, grad_clip)
+            self.actor.offload()
         return sum(p.numel() for p in self.actor.parameters.values())
 
     @register(Dispatch.ONE_TO_ALL)
     def load_ref(self, model: ModelConfig, fsdp: FSDPConfig) -> None:
         """Builds the frozen reference model."""
-        self.ref = FSDPEngine(model, fsdp, self.device)
+        with self._phase("load"):
+            self.ref = FSDPEngine(model, fsdp, self.device)
+            self.ref.offload()
 
     @register(Dispatch.ONE_TO_ALL)
     def load_critic(self, model: ModelConfig, fsdp: FSDPConfig, optim: OptimConfig, grad_clip: float) -> int:
         """Builds the critic and its optimizer; -> its number of parameters."""
-        self.critic = FSDPEngine(model, fsdp, self.device, optim, grad_clip, value_head=True)
+        with self._phase("load"):
+            self.critic = FSDPEngine(model, fsdp, self.device, optim, grad_clip, value_head=True)
+            self.critic.offload()
         return sum(p.numel() for p in self.critic.parameters.values())
 
     @register(Dispatch.DP_COMPUTE_PROTO)
@@ -91,12 +122,14 @@ class TrainWorker(Worker):
     @register(Dispatch.DP_COMPUTE_PROTO)
     def compute_log_prob(self, batch: DataProto, temperature: float = 1.0) -> DataProto:
         """`log_probs`, `entropys` of the responses of `batch`, one sequence at a time; for probes and tests."""
-        return self.actor.forward(batch, MicroBatchBounds(max_tokens=None, size=1), temperature)
+        with self._phase("old_log_prob", self.actor):
+            return self.actor.forward(batch, MicroBatchBounds(max_tokens=None, size=1), temperature)
 
     @register(Dispatch.ONE_TO_ALL)
     def old_log_prob(self, bounds: MicroBatchBounds, temperature: float) -> dict[str, float]:
         """Adds `old_log_probs`; -> how far the rollout engine's are from them."""
-        log_probs = self.actor.forward(self.batch, bounds, temperature).batch["log_probs"]
+        with self._phase("old_log_prob", self.actor):
+            log_probs = self.actor.forward(self.batch, bounds, temperature).batch["log_probs"]
         self.batch.batch["old_log_probs"] = log_probs
         rollout = self.batch.batch["rollout_log_probs"].values
         mask = torch.from_numpy(self.batch.batch["response_mask"].values.astype(bool))
@@ -107,12 +140,14 @@ class TrainWorker(Worker):
     @register(Dispatch.ONE_TO_ALL)
     def ref_log_prob(self, bounds: MicroBatchBounds, temperature: float) -> None:
         """Adds `ref_log_prob`."""
-        self.batch.batch["ref_log_prob"] = self.ref.forward(self.batch, bounds, temperature).batch["log_probs"]
+        with self._phase("ref", self.ref):
+            self.batch.batch["ref_log_prob"] = self.ref.forward(self.batch, bounds, temperature).batch["log_probs"]
 
     @register(Dispatch.ONE_TO_ALL)
     def values(self, bounds: MicroBatchBounds) -> None:
         """Adds `values`."""
-        self.batch.batch["values"] = self.critic.forward(self.batch, bounds, 1.0).batch["values"]
+        with self._phase("values", self.critic):
+            self.batch.batch["values"] = self.critic.forward(self.batch, bounds, 1.0).batch["values"]
 
     @register(Dispatch.ONE_TO_ALL)
     def reward_kl(self, kind: str) -> np.ndarray:
@@ -136,11 +171,11 @@ class TrainWorker(Worker):
         """
         with_entropy = config.entropy_coeff != 0 or config.calculate_entropy
         loss_fn, updates = ppo_loss(config, loss_scale_factor), []
-        for part in self._parts(POLICY_COLUMNS, mini_batches, config.ppo_epochs, seed if config.shuffle else None):
-            metrics = self.actor.forward_backward(part, loss_fn, bounds, temperature, with_entropy)
-            step = self.actor.optimizer_step()
-            updates.append(metrics | {f"actor/{name}": value for name, value in step.items()})
-        self._free_memory()
+        with self._phase("update_actor"):  # the actor stays for the transfer of its weights
+            for part in self._parts(POLICY_COLUMNS, mini_batches, config.ppo_epochs, seed if config.shuffle else None):
+                metrics = self.actor.forward_backward(part, loss_fn, bounds, temperature, with_entropy)
+                step = self.actor.optimizer_step()
+                updates.append(metrics | {f"actor/{name}": value for name, value in step.items()})
         return average_updates(updates)
 
     @register(Dispatch.ONE_TO_ALL)
@@ -148,11 +183,11 @@ class TrainWorker(Worker):
                       seed: int) -> dict[str, float]:
         """As `update_actor`, towards the column `returns`."""
         loss_fn, updates = value_loss(config, loss_scale_factor), []
-        for part in self._parts(VALUE_COLUMNS, mini_batches, config.ppo_epochs, seed if config.shuffle else None):
-            metrics = self.critic.forward_backward(part, loss_fn, bounds, 1.0, False)
-            step = self.critic.optimizer_step()
-            updates.append(metrics | {f"critic/{name}": value for name, value in step.items()})
-        self._free_memory()
+        with self._phase("update_critic", self.critic):
+            for part in self._parts(VALUE_COLUMNS, mini_batches, config.ppo_epochs, seed if config.shuffle else None):
+                metrics = self.critic.forward_backward(part, loss_fn, bounds, 1.0, False)
+                step = self.critic.optimizer_step()
+                updates.append(metrics | {f"critic/{name}": value for name, value in step.items()})
         return average_updates(updates)
 
     def _parts(self, columns: Sequence[str], count: int, epochs: int, seed: int | None) -> Iterator[DataProto]:
@@ -160,21 +195,18 @@ class TrainWorker(Worker):
         batch = self.batch.select([*MODEL_COLUMNS, *there], [])
         return split(batch, len(batch) * self.world_size, count, epochs, seed)
 
-    def _free_memory(self) -> None:
-        """The replicas that wake next share it."""
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
     @register(Dispatch.ONE_TO_ALL)
     def update_sft(self, bounds: MicroBatchBounds) -> dict[str, float]:
         """One optimizer step on the held rows."""
-        metrics = self.actor.forward_backward(self.batch, sft_loss, bounds, 1.0, False)
-        return metrics | {f"train/{name}": value for name, value in self.actor.optimizer_step().items()}
+        with self._phase("update_sft", self.actor, shared=False):
+            metrics = self.actor.forward_backward(self.batch, sft_loss, bounds, 1.0, False)
+            return metrics | {f"train/{name}": value for name, value in self.actor.optimizer_step().items()}
 
     @register(Dispatch.ONE_TO_ALL)
     def evaluate_sft(self, bounds: MicroBatchBounds) -> dict[str, float]:
         """Cross-entropy per answer token of the held rows, in nats."""
-        log_probs = self.actor.forward(self.batch, bounds, 1.0).batch["log_probs"].values
+        with self._phase("evaluate_sft", self.actor, shared=False):
+            log_probs = self.actor.forward(self.batch, bounds, 1.0).batch["log_probs"].values
         mask = self.batch.batch["response_mask"].values.astype(bool)
         sums = self.actor.reduce_metrics({
             "loss": torch.tensor(-log_probs[mask].sum(dtype=np.float64)),
@@ -186,18 +218,21 @@ class TrainWorker(Worker):
     def save_checkpoint(self, directory: str, contents: Sequence[str] = CHECKPOINT_PARTS, role: str = "actor") -> None:
         """Writes these parts of the state of `role` (actor, critic) under `directory`, which all nodes share."""
         Path(directory).mkdir(parents=True, exist_ok=True)
-        getattr(self, role).save(Path(directory), contents)
+        with self._phase("save_checkpoint", getattr(self, role)):
+            getattr(self, role).save(Path(directory), contents)
 
     @register(Dispatch.ONE_TO_ALL)
     def load_checkpoint(self, directory: str, contents: Sequence[str] = CHECKPOINT_PARTS, role: str = "actor") -> None:
         """Reads these parts of what `save_checkpoint` wrote."""
-        getattr(self, role).load(Path(directory), contents)
+        with self._phase("load", getattr(self, role)):
+            getattr(self, role).load(Path(directory), contents)
 
     @register(Dispatch.ONE_TO_ALL)
     def export_hf(self, directory: str, role: str = "actor") -> None:
         """Writes the model of `role` as a Hugging Face folder."""
         Path(directory).mkdir(parents=True, exist_ok=True)
-        getattr(self, role).export_hf(Path(directory))
+        with self._phase("save_checkpoint", getattr(self, role)):
+            getattr(self, role).export_hf(Path(directory))
 
     @register(Dispatch.ONE_TO_ALL)
     def write_weights(self, directory: str, dtype: str) -> str:
@@ -207,7 +242,8 @@ class TrainWorker(Worker):
         partial = final.with_suffix(".partial")
         if writer:
             partial.mkdir(parents=True, exist_ok=True)
-        self.actor.weights(dtype).write_safetensors(partial, writer)
+        with self._phase("update_weights", self.actor):
+            self.actor.weights(dtype).write_safetensors(partial, writer)
         if writer:
             partial.rename(final)
         return str(final) if writer else ""
@@ -220,7 +256,8 @@ class TrainWorker(Worker):
     def send_weights(self, replicas: list[ActorHandle], dtype: str, timeout: float) -> None:
         """Gives the weights to colocated vLLM replicas over CUDA IPC."""
         from verl.workers.rollout.vllm_transfer import send_weights
-        send_weights(self.actor.weights(dtype), self.rank, replicas, timeout)
+        with self._phase("update_weights", self.actor):
+            send_weights(self.actor.weights(dtype), self.rank, replicas, timeout)
 
     @register(Dispatch.ONE_TO_ALL)
     def remove_weights(self, directory: str) -> None:

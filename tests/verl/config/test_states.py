@@ -141,7 +141,7 @@ def test_what_is_so_anyway_may_be_said(ppo_argv, accepted, caplog):
     ("actor_rollout_ref.actor.megatron.pipeline_model_parallel_size=2", "fold into the FSDP group"),
     ("actor_rollout_ref.actor.strategy=megatron", "fold into the FSDP group"),
     ("actor_rollout_ref.rollout.name=sglang", "vllm runs"),
-    ("actor_rollout_ref.actor.fsdp_config.param_offload=True", "nothing is offloaded yet"),
+    ("actor_rollout_ref.actor.fsdp_config.offload_policy=True", "param_offload and optimizer_offload say"),
     ("critic.optim.lr=2e-5", "grpo trains no critic"),
     ("actor_rollout_ref.actor.profiler.enable=True", "there is no profiler"),
     ("critic.profiler.ranks=[0]", "there is no profiler"),
@@ -208,4 +208,6 @@ def test_not_on_device_lists_what_was_asked_for():
     assert [line.split("=")[0] for line in lines] == list(DEVICE_KEYS)[:2]
     assert not_on_device(config, "cuda") == []
     assert not_on_device(PPOConfig(), "cpu") == []
-    assert set(DEVICE_KEYS) <= set(schema(PPOConfig))
+    (line,) = not_on_device(from_dict(SFTConfig, {"fsdp_config": {"optimizer_offload": True}}), "cpu")
+    assert line == "fsdp_config.optimizer_offload=True means nothing on cpu: its memory is the host's"
+    assert set(DEVICE_KEYS) <= set(schema(PPOConfig)) | set(schema(SFTConfig))

@@ -12,6 +12,7 @@ import ray
 from tests.support.workers import DemoWorker
 from verl.protocol import DataProto
 from verl.single_controller import ResourcePool, WorkerFailure, WorkerGroup
+from verl.utils.errors import OutOfMemory
 from verl.utils.ragged import Ragged
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -98,6 +99,12 @@ def test_a_users_error_arrives_as_it_was_raised(group, rank):
     with pytest.raises(ValueError, match="^data.files=x: no such file$") as error:
         group.raise_on(rank, "user")
     assert not isinstance(error.value, ray.exceptions.RayError)
+
+
+def test_an_error_that_explains_itself_gets_its_worker_and_no_traceback(group):
+    with pytest.raises(OutOfMemory) as error:
+        group.raise_on(1, "explained")
+    assert str(error.value).endswith(f"{named(group, 1)}: out of memory in update_actor")
 
 
 def test_an_exception_that_cannot_be_unpickled_still_names_its_worker(group):

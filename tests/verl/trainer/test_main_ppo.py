@@ -12,7 +12,7 @@ import pytest
 from tests.support.spelling import make_inputs, ppo_command, read_metrics, run, start
 
 EXACT = 1e-4  # nats; the engine's log-probs against the trainer's, in float32
-TIMES = re.compile(r"timing|perf/|reward/.*/latency")
+TIMES = re.compile(r"timing|perf/|memory/|reward/.*/latency")
 
 
 @pytest.fixture(scope="module")

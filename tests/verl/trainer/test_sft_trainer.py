@@ -65,7 +65,8 @@ def metrics_of(folder):
 
 
 def without_times(entries):
-    return [{k: v for k, v in entry.items() if not k.startswith(("timing_s/", "perf/throughput"))} for entry in entries]
+    vary = ("timing_s/", "perf/throughput", "memory/")
+    return [{k: v for k, v in entry.items() if not k.startswith(vary)} for entry in entries]
 
 
 @pytest.fixture(scope="module")

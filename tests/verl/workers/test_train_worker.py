@@ -34,13 +34,13 @@ def make_worker(monkeypatch, folder):
     for name, value in {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}.items():
         monkeypatch.setenv(name, str(value))
 
-    def make(lr: float, **optim) -> TrainWorker:
+    def make(lr: float, fsdp: FSDPConfig | None = None, **optim) -> TrainWorker:
         worker = TrainWorker("cpu")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         worker.join(("127.0.0.1", port), 30)
-        count = worker.load_actor(ModelConfig(path=str(folder)), FSDPConfig(), OptimConfig(lr=lr, **optim), 1.0)
+        count = worker.load_actor(ModelConfig(path=str(folder)), fsdp or FSDPConfig(), OptimConfig(lr=lr, **optim), 1.0)
         assert count == sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(folder).parameters())
         return worker
 
@@ -295,3 +295,49 @@ def test_averages_over_updates():
     averaged = average_updates([{"a": 1.0, "b_max": 3.0}, {"a": 2.0, "b_max": 1.0}])
     assert averaged == {"a": 1.5, "b_max": 3.0} and {type(value) for value in averaged.values()} == {float}
     assert math.isnan(average_updates([{"a": math.nan}, {"a": 2.0}])["a"])
+
+
+def ppo_step(worker, directory) -> dict[str, tuple[bool, ...]]:
+    """A step with reference and critic; -> after each phase, which of actor, reference and critic are on the device."""
+    where, engines = {}, (worker.actor, worker.ref, worker.critic)
+
+    def note(phase: str) -> None:
+        where[phase] = tuple(
+            any(p.to_local().untyped_storage().nbytes() for p in e.parameters.values()) for e in engines)
+
+    note("load")
+    worker.write_weights(str(directory / "version_1"), "float32")
+    worker.load_batch(rollouts())
+    worker.old_log_prob(PACKED, TEMPERATURE)
+    note("old_log_prob")
+    worker.ref_log_prob(PACKED, TEMPERATURE)
+    note("ref")
+    worker.values(PACKED)
+    note("values")
+    worker.value_advantages("gae", 1.0, 0.95, 0.0)
+    worker.update_critic(CriticConfig(ppo_epochs=1, shuffle=False, loss_agg_mode="token-mean"), PACKED, 2, LONGEST,
+                         SEED)
+    note("update_critic")
+    update(worker, PACKED, 2, ppo_epochs=1)
+    note("update_actor")
+    worker.write_weights(str(directory / "version_2"), "float32")
+    note("update_weights")
+    worker.save_checkpoint(str(directory / "saved"))
+    note("save_checkpoint")
+    return where
+
+
+@pytest.mark.parametrize("offload", [False, True])
+def test_offloaded_models_are_there_in_their_phases_only(make_worker, folder, tmp_path, monkeypatch, offload):
+    """The order of a colocated step: the actor stays after its update until its weights are out."""
+    monkeypatch.setattr("verl.workers.engine.fsdp.has_host_memory", lambda device: True)  # a CPU stands for a GPU
+    fsdp, model = FSDPConfig(param_offload=offload, optimizer_offload=offload), ModelConfig(path=str(folder))
+    worker = make_worker(0.01, fsdp=fsdp)
+    worker.load_ref(model, fsdp)
+    worker.load_critic(model, fsdp, OptimConfig(lr=0.01), 1.0)
+    where = ppo_step(worker, tmp_path)
+    there = {"update_actor": (True, False, False)} if offload else {}
+    assert where == {phase: there.get(phase, (not offload,) * 3) for phase in where}
+    peaks = worker.memory_metrics()
+    assert set(peaks) == {f"memory/{phase}_peak_gb" for phase in where}
+    assert all(0.1 < peak < 64 for peak in peaks.values())

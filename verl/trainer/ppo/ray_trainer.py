@@ -11,7 +11,8 @@ One driver, three kinds of processes; the driver alone decides who works:
       │  load_batch, once: each rank keeps its rows ───────────────────────────────▶ old_log_prob, ref_log_prob, values,
       │  advantages, from the scores here or from the values there                   update_critic,
       │  ◀── metrics only ───────────────────────────────────────────────────────── update_actor
-      │  wake(weights) ──────▶ ◀──────── new weights through shared memory ───────── write_weights
+      │  wake(weights) ──────▶ ◀──────── new weights through shared memory ───────── write_weights, then the actor may
+      │                                                                              go to host memory (param_offload)
       │  wake(kv_cache) ─────▶
       └─ metrics, rollouts, validation, checkpoint; next step
 
@@ -35,6 +36,7 @@ from verl.single_controller import ResourcePool
 from verl.trainer.checkpoint import CheckpointManager, load_model, save_model
 from verl.trainer.cluster import load_models, start_trainer
 from verl.trainer.entry import due
+from verl.trainer.memory import memory_metrics
 from verl.trainer.ppo import metric_utils
 from verl.trainer.ppo.advantages import Advantages
 from verl.trainer.ppo.inputs import RunInputs
@@ -65,6 +67,7 @@ class RayPPOTrainer:
         self.source = inputs.prompt_source()
         self.checkpoints = CheckpointManager(config.trainer)
         self.step = 0
+        self.phase = "load"  # what is being done, for messages
         self.timing: Metrics = {}
 
     # ---- start ----
@@ -86,14 +89,17 @@ class RayPPOTrainer:
         self.cost, peak = ModelCost.of(self.inputs.hf_config), self.trainer.device_peak()
         self.peak = peak and peak * self.pool.world_size
         self._resume()
+        self.phase = "start_replicas"
         self.replicas.start()
         router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
         self.rollouts = Rollouts(router, self.reward, self.trainer, plan.unit_size, config.trainer.seed,
                                  config.reward_model.max_failure_rate, reward_shaping(config))
         self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
+        self.phase = "update_weights"
         self.weights.publish()
         if config.actor_rollout_ref.rollout.sync_probe:
-            probe(self.trainer, router, self.inputs.train_set.prompt_ids[0], plan.probe_sampling, plan.probe_tolerance)
+            probe(self.trainer, router, self.inputs.train_set.prompt_ids[0], plan.probe_sampling, plan.probe_tolerance,
+                  self.weights if actor.fsdp_config.param_offload else None)
         self.tracking = self.inputs.tracking(self.step)
         dump_config(config, Path(config.trainer.default_local_dir) / "config.yaml")
 
@@ -186,6 +192,7 @@ class RayPPOTrainer:
             return {}
         rows = [self.inputs.val_set[i] for i in range(len(self.inputs.val_set))]
         size = self.config.data.val_batch_size or len(rows)
+        self.phase = "gen"
         with StepProgress(f"step {self.step}") as progress:
             progress.phase("validate", len(rows) * self.plan.val_n)
             batch = DataProto.concat([
@@ -201,6 +208,7 @@ class RayPPOTrainer:
         return metrics
 
     def _save(self) -> None:
+        self.phase = "save_checkpoint"
         state = {"prompts": self.source.state_dict(), "kl_ctrl": self.advantages.state_dict()}
         contents = {"actor": self.config.actor_rollout_ref.actor.checkpoint.save_contents}
         if self.plan.critic:
@@ -222,6 +230,7 @@ class RayPPOTrainer:
             **metric_utils.compute_timing_metrics(batch, self.timing),
             **metric_utils.compute_mfu_metrics(batch, self.timing, self.cost, epochs, self.peak),
             **metric_utils.compute_throughput_metrics(batch, self.timing, self.pool.world_size),
+            **memory_metrics(self.trainer),
         }
 
     def _reward_metrics(self, batch: DataProto) -> Metrics:
@@ -236,6 +245,7 @@ class RayPPOTrainer:
 
     @contextmanager
     def _phase(self, progress: StepProgress, name: str, total: int | None = None) -> Iterator[None]:
+        self.phase = name
         progress.phase(name, total)
         with self._timed(name):
             yield

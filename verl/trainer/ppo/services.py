@@ -28,7 +28,8 @@ def start_replicas(config: PPOConfig, pool: ResourcePool, trainer: WorkerGroup) 
     length = config.data.max_prompt_length + config.data.max_response_length
     rollout = config.actor_rollout_ref.rollout
     env = threads_per_process(rollout.num_replicas or 1) if pool.device == "cpu" else {}
-    return ReplicaSet(config.actor_rollout_ref.model, rollout, pool, length, trainer.locations, env)
+    return ReplicaSet(config.actor_rollout_ref.model, rollout, pool, length, trainer.locations, env,
+                      config.trainer.worker_memory_limit_gb)
 
 
 def start_reward(config: PPOConfig, tokenizer_path: str, data_sources: list[str]) -> ray.actor.ActorHandle:

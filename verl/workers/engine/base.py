@@ -85,3 +85,11 @@ class TrainEngine(ABC):
     @abstractmethod
     def weights(self, dtype: str) -> WeightSource:
         """The current weights as whole tensors of `dtype`."""
+
+    @abstractmethod
+    def onload(self) -> None:
+        """Brings the weights to the device; whatever needs them there does so itself."""
+
+    @abstractmethod
+    def offload(self) -> None:
+        """Leaves them in host memory until then, and the optimizer's state, where the config says so."""

@@ -19,6 +19,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
+from torch.utils._pytree import tree_map_only
 
 from verl.config.engine import CHECKPOINT_PARTS, FSDPConfig, OptimConfig
 from verl.config.model import ModelConfig
@@ -30,6 +31,7 @@ from verl.utils.ragged import Ragged
 from verl.workers.engine.base import BatchTotals, LossFn, LossInputs, MicroBatchBounds, TrainEngine
 from verl.workers.engine.micro_batch import MicroBatch
 from verl.workers.engine.model import build_model, load_model_config, materialize, sum_gradients
+from verl.workers.engine.offload import HostCopies, has_host_memory
 from verl.workers.engine.optim import build_optimizer, clip_gradients
 from verl.workers.engine.packing import plan_micro_batches
 from verl.workers.engine.weights import WeightSource
@@ -56,12 +58,15 @@ class FSDPEngine(TrainEngine):
                                       reduce_dtype=to_dtype(fsdp.mixed_precision.reduce_dtype, device.type))
         self.cost = ModelCost.of(self.hf_config)
         self.module = build_model(self.hf_config, mesh, to_dtype(fsdp.model_dtype, device.type), policy,
-                                  model.enable_gradient_checkpointing and optim is not None, fsdp.reshard_after_forward,
-                                  value_head)
+                                  model.enable_gradient_checkpointing and optim is not None,
+                                  model.enable_activation_offload and has_host_memory(device),
+                                  fsdp.reshard_after_forward, value_head)
         sum_gradients(self.module)
         materialize(self.module, model.path, device, key)
         self.module.train(optim is not None)
         self.optimizer, self.schedule = build_optimizer(self.module, optim) if optim is not None else (None, None)
+        self.shards = HostCopies(self.module.parameters, device, fsdp.param_offload and has_host_memory(device))
+        self.moments = HostCopies(self._moments, device, fsdp.optimizer_offload and has_host_memory(device))
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -70,6 +75,7 @@ class FSDPEngine(TrainEngine):
 
     @torch.no_grad()
     def forward(self, batch: DataProto, bounds: MicroBatchBounds, temperature: float) -> DataProto:
+        self.onload()
         responses = batch.batch["responses"]
         columns = {name: np.zeros(len(responses.values), np.float32) for name in self.module.outputs}
         for rows in self._plan(batch, bounds):
@@ -82,6 +88,7 @@ class FSDPEngine(TrainEngine):
 
     def forward_backward(self, batch: DataProto, loss_fn: LossFn, bounds: MicroBatchBounds, temperature: float,
                          with_entropy: bool) -> dict[str, float]:
+        self.onload()
         totals = self._totals(batch)
         metrics: dict[str, Tensor] = {}
         for rows in self._plan(batch, bounds):
@@ -98,9 +105,12 @@ class FSDPEngine(TrainEngine):
         grad_norm = clip_gradients(self.module, self.grad_clip)
         lr = self.schedule.get_last_lr()[0]
         if math.isfinite(grad_norm):  # the norm is global, so every rank decides alike
+            self.moments.onload()  # only now: the backward pass has freed its activations
             self.optimizer.step()
             self.schedule.step()
+            self.shards.changed = self.moments.changed = True
         self.optimizer.zero_grad()
+        self.moments.offload()
         return {"grad_norm": grad_norm, "lr": lr, "skipped_updates": float(not math.isfinite(grad_norm))}
 
     def save(self, directory: Path, contents: Sequence[str] = CHECKPOINT_PARTS) -> None:
@@ -118,6 +128,8 @@ class FSDPEngine(TrainEngine):
                 f"{directory} is a checkpoint of another model ({sorted(names)[0]} is {shapes.get(sorted(names)[0])} "
                 f"there, {self._shapes().get(sorted(names)[0])} here); set trainer.resume_mode=disable or "
                 "another trainer.default_local_dir")
+        self.onload()
+        self.moments.onload()
         state = self._state(contents)
         saved = {key.split(".")[0] for key in dcp.FileSystemReader(directory).read_metadata().state_dict_metadata}
         if missing := sorted(state.keys() - saved):
@@ -134,15 +146,20 @@ class FSDPEngine(TrainEngine):
         if "extra" in state:
             self.schedule.last_epoch = state["extra"]["steps"] - 1
             self.schedule.step()
+        self.shards.changed = self.moments.changed = True
+        self.moments.offload()
 
     def _state(self, contents: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The parts of `contents` as DCP takes them, in place where they are tensors."""
+        """The parts of `contents` as DCP takes them, in place where they are tensors (on the device or the host)."""
+        if "optimizer" in contents and not self.optimizer.state:
+            self.onload()  # torch makes the first moments by a step that changes nothing
         parts = {
             "model": lambda: get_model_state_dict(self.module),
             "optimizer": lambda: get_optimizer_state_dict(self.module, self.optimizer),
             "extra": lambda: {"steps": self.schedule.last_epoch},
         }  # yapf: disable
-        return {name: part() for name, part in parts.items() if name in contents}
+        state = {name: part() for name, part in parts.items() if name in contents}
+        return tree_map_only(Tensor, lambda t: self.shards.where_it_is(self.moments.where_it_is(t)), state)
 
     def export_hf(self, directory: Path) -> None:
         writer = dist.get_rank() == 0
@@ -156,7 +173,17 @@ class FSDPEngine(TrainEngine):
             directory, writer)
 
     def weights(self, dtype: str) -> WeightSource:
-        return WeightSource(self.parameters, to_dtype(dtype, self.device.type))
+        return WeightSource(self.parameters, to_dtype(dtype, self.device.type), self.shards.fetch)
+
+    def onload(self) -> None:
+        self.shards.onload()
+
+    def offload(self) -> None:
+        self.shards.offload()
+        self.moments.offload()
+
+    def _moments(self) -> list[Tensor]:
+        return [value for state in self.optimizer.state.values() for value in state.values()] if self.optimizer else []
 
     def _reshard(self) -> None:
         """Back to shards, as after a backward pass: without one the root stays gathered, in the forward's dtype."""

@@ -108,7 +108,8 @@ def _rope_types(config: PretrainedConfig) -> set[str]:
 
 
 def build_model(config: PretrainedConfig, mesh: DeviceMesh, dtype: torch.dtype, policy: MixedPrecisionPolicy,
-                gradient_checkpointing: bool, reshard_after_forward: bool, value_head: bool) -> PackedModel:
+                gradient_checkpointing: bool, activation_offload: bool, reshard_after_forward: bool,
+                value_head: bool) -> PackedModel:
     """The model on the meta device, checked and sharded layer by layer over `mesh`; it has no values yet."""
     auto, packed = (AutoModelForTokenClassification, PackedValueModel) if value_head else (AutoModelForCausalLM,
                                                                                            PackedCausalLM)
@@ -118,7 +119,7 @@ def build_model(config: PretrainedConfig, mesh: DeviceMesh, dtype: torch.dtype, 
         model = auto.from_config(config, attn_implementation=PACKED_ATTENTION, dtype=dtype)
     check_packable(model)
     if gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.gradient_checkpointing_enable({"use_reentrant": False}, offload=activation_offload)
     module = packed(model)
     units = list(model.base_model.layers)
     if value_head or model.get_input_embeddings().weight is not model.get_output_embeddings().weight:

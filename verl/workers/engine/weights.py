@@ -1,6 +1,6 @@
 """Weights of a sharded model as whole tensors, bucket by bucket, in the dtype that the receiver wants."""
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -12,11 +12,17 @@ BUCKET_BYTES = 1 << 30
 
 
 class WeightSource:
-    """Gathers the parameters of one model. Every rank must iterate: each gather is a collective."""
+    """Gathers the parameters of one model. Every rank must iterate: each gather is a collective. `fetch` brings one of
+    them to the device, if it is not there.
+    """
 
-    def __init__(self, parameters: dict[str, Tensor], dtype: torch.dtype):
+    def __init__(self,
+                 parameters: dict[str, Tensor],
+                 dtype: torch.dtype,
+                 fetch: Callable[[Tensor], Tensor] = Tensor.detach):
         self.parameters = parameters
         self.dtype = dtype
+        self.fetch = fetch
 
     def buckets(self) -> list[list[str]]:
         """Names of at most BUCKET_BYTES each (a larger tensor alone), in model order."""
@@ -34,7 +40,7 @@ class WeightSource:
     def gather(self, names: list[str]) -> Iterator[tuple[str, Tensor]]:
         """Whole tensors of `names`. The cast comes before the gather: half the bytes for half-precision receivers."""
         for name in names:
-            tensor = self.parameters[name].detach().to(self.dtype)
+            tensor = self.fetch(self.parameters[name]).to(self.dtype)
             yield name, tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
     def write_safetensors(self, directory: Path, writer: bool) -> None:

@@ -11,7 +11,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from verl.config.model import ModelConfig
 from verl.config.rollout import RolloutConfig
-from verl.single_controller import ResourcePool, WorkerFailure, user_error
+from verl.single_controller import ResourcePool, WorkerFailure, explained, user_error
+from verl.utils.memory import limit_memory, out_of_memory_is_named
 from verl.workers.rollout.base import Completion, Request, RolloutEngine
 
 
@@ -39,22 +40,29 @@ def build_engine(model: ModelConfig, config: RolloutConfig, device: str, max_mod
 class RolloutReplica:
     """One engine in one actor; all methods run on the actor's event loop."""
 
-    def __init__(self, cuda_devices: str, model: ModelConfig, config: RolloutConfig, device: str, max_model_len: int):
+    def __init__(self, cuda_devices: str, model: ModelConfig, config: RolloutConfig, device: str, max_model_len: int,
+                 memory_limit_gb: float | None):
         if cuda_devices:
             os.environ["CUDA_VISIBLE_DEVICES"] = cuda_devices  # before the engine's package looks
+        self.memory_limit_gb = memory_limit_gb
         self.engine = build_engine(model, config, device, max_model_len)
 
     async def start(self) -> dict[str, str | int]:
         """Loads the engine; -> where it runs."""
-        await self.engine.start()
+        if self.memory_limit_gb:
+            limit_memory(self.memory_limit_gb, "trainer.worker_memory_limit_gb")
+        with out_of_memory_is_named("start_replicas"):
+            await self.engine.start()
         return {"ip": ray.util.get_node_ip_address(), "pid": os.getpid()}
 
     async def generate(self, requests: list[Request]) -> AsyncIterator[list[Completion]]:
-        async for completions in self.engine.generate(requests):
-            yield completions
+        with out_of_memory_is_named("gen"):
+            async for completions in self.engine.generate(requests):
+                yield completions
 
     async def update_weights(self, version: int, directory: str) -> None:
-        await self.engine.update_weights(version, directory)
+        with out_of_memory_is_named("update_weights"):
+            await self.engine.update_weights(version, directory)
 
     async def transfer(self, step: str, info: dict[str, Any]) -> None:
         await self.engine.transfer(step, info)
@@ -66,7 +74,8 @@ class RolloutReplica:
         await self.engine.sleep()
 
     async def wake(self, tag: str) -> None:
-        await self.engine.wake(tag)
+        with out_of_memory_is_named("update_weights"):
+            await self.engine.wake(tag)
 
 
 def _options(place: tuple[PlacementGroup, int], env: dict[str, str]) -> dict[str, Any]:
@@ -83,9 +92,16 @@ def _options(place: tuple[PlacementGroup, int], env: dict[str, str]) -> dict[str
 class ReplicaSet:
     """The replicas that are alive. `locations[i]` are the devices that replica i shares with training workers."""
 
-    def __init__(self, model: ModelConfig, config: RolloutConfig, pool: ResourcePool, max_model_len: int,
-                 locations: list[dict[str, str | int]], env: dict[str, str]):
+    def __init__(self,
+                 model: ModelConfig,
+                 config: RolloutConfig,
+                 pool: ResourcePool,
+                 max_model_len: int,
+                 locations: list[dict[str, str | int]],
+                 env: dict[str, str],
+                 memory_limit_gb: float | None = None):
         self.config = config
+        limit = memory_limit_gb if config.name == "hf" else None  # vLLM takes a share of the device instead
         width = config.tensor_model_parallel_size if pool.device == "cuda" else 1
         count = config.num_replicas or (pool.world_size // width if pool.device == "cuda" else pool.nnodes)
         stride = max(width, pool.world_size // count)
@@ -96,7 +112,7 @@ class ReplicaSet:
             first = replica * stride % pool.world_size
             devices = ",".join(str(where["cuda"]) for where in locations[first:first + width])
             actor = ray.remote(RolloutReplica).options(**_options(places[first], env))
-            self.handles[replica] = actor.remote(devices, model, config, pool.device, max_model_len)
+            self.handles[replica] = actor.remote(devices, model, config, pool.device, max_model_len, limit)
 
     def start(self) -> None:
         """Waits until every replica has loaded its model."""
@@ -149,5 +165,7 @@ class ReplicaSet:
             except RayError as error:
                 if cause := user_error(error):
                     raise cause from None
+                if cause := explained(error):
+                    raise type(cause)(f"{self.describe(replica)}: {cause}") from None
                 raise WorkerFailure(f"{self.describe(replica)} failed in {method}:\n{error}") from None
         return results

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 import ray
 from ray.exceptions import RayError
 
-from verl.single_controller import WorkerFailure, user_error
+from verl.single_controller import WorkerFailure, explained, user_error
 from verl.workers.rollout.base import Completion, Request
 from verl.workers.rollout.replica import ReplicaSet
 
@@ -83,7 +83,7 @@ class RolloutRouter:
         except RayError as error:
             if cause := user_error(error):
                 raise cause from None
-            self._lose(replica, str(error))
+            self._lose(replica, str(explained(error) or error))
         except TimeoutError:
             self._lose(replica, f"no answer within {self.deadline:g} s (rollout.request_timeout)")
         finally:

@@ -10,11 +10,13 @@ from verl.config.model import ModelConfig
 from verl.config.rollout import RolloutConfig
 from verl.utils.dtypes import to_dtype
 from verl.workers.rollout.base import Completion, Request, RolloutEngine, Sampling, version_spans
+from verl.workers.rollout.vllm_errors import ErrorLog
 
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # the trainer shares the cores
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
+ERRORS = ErrorLog()
 
 from vllm import SamplingParams, TokensPrompt  # noqa: E402
 from vllm.config import WeightTransferConfig  # noqa: E402
@@ -69,7 +71,10 @@ class VLLMEngine(RolloutEngine):
         return arguments | config.engine_kwargs.get("vllm", {})
 
     async def start(self) -> None:
-        self.engine = AsyncLLM.from_engine_args(self.args)
+        try:
+            self.engine = AsyncLLM.from_engine_args(self.args)
+        except RuntimeError as error:  # of the engine's process, whose own error is in the log
+            raise RuntimeError(f"{ERRORS.last() or error} (vLLM's engine did not start)") from error
 
     async def generate(self, requests: list[Request]) -> AsyncIterator[list[Completion]]:
         pending = {asyncio.create_task(self._one(request)) for request in requests}

@@ -74,10 +74,15 @@ class WeightSync:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def probe(trainer: WorkerGroup, router: RolloutRouter, prompt_ids: np.ndarray, sampling: Sampling,
-          tolerance: float) -> float:
+def probe(trainer: WorkerGroup,
+          router: RolloutRouter,
+          prompt_ids: np.ndarray,
+          sampling: Sampling,
+          tolerance: float,
+          offloaded: WeightSync | None = None) -> float:
     """Largest |log-prob difference| (nats) between engine and trainer on a greedy completion; RunFailure beyond
-    `tolerance`.
+    `tolerance`. If the trainer is `offloaded`, there may be no room for it beside the replicas: they sleep while it
+    computes, and get their weights anew.
     """
     completion = asyncio.run(_complete(router, Request("probe", prompt_ids, sampling, seed=0)))
     rows = trainer.world_size
@@ -85,7 +90,11 @@ def probe(trainer: WorkerGroup, router: RolloutRouter, prompt_ids: np.ndarray, s
         "prompts": Ragged.from_rows([prompt_ids] * rows),
         "responses": Ragged.from_rows([completion.token_ids] * rows)
     })
+    if offloaded:
+        offloaded.replicas.sleep()
     recomputed = trainer.compute_log_prob(batch).batch["log_probs"][0]
+    if offloaded:
+        offloaded.publish()
     difference = float(np.abs(recomputed - completion.log_probs).max())
     if not difference <= tolerance:
         raise RunFailure(

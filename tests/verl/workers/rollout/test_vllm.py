@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from tests.support.engines import generated_greedily, make_requests, recomputed_log_probs
 from tests.support.models import SIZES
 from verl.config.model import ModelConfig
 from verl.config.rollout import RolloutConfig
 from verl.single_controller import ResourcePool
+from verl.utils.errors import OutOfMemory
 from verl.workers.rollout.base import Sampling
 from verl.workers.rollout.replica import ReplicaSet
 from verl.workers.rollout.router import RolloutRouter
@@ -176,3 +177,19 @@ def test_requests_in_flight_outlive_an_update(engine, folders):
         np.testing.assert_allclose(completion.log_probs[spans[1]:], new[spans[1]:], atol=1e-4)
     requests = make_requests(PROMPTS, GREEDY)
     assert_log_probs(engine.complete(requests), requests, models[2])
+
+
+def test_a_cache_that_does_not_fit_is_told_from_the_engines_process(ray_cluster, tmp_path):
+    """1 GiB is there for the cache; one sequence of this model wants 2."""
+    wide = SIZES | {"num_attention_heads": 64, "num_key_value_heads": 64, "head_dim": 256}
+    Qwen3ForCausalLM(Qwen3Config(**wide | {"max_position_embeddings": 8192})).save_pretrained(tmp_path)
+    pool = ResourcePool(1, 1, "cpu")
+    config = RolloutConfig(name="vllm", dtype="fp32", max_num_seqs=4, start_timeout=240.0)
+    replicas = ReplicaSet(ModelConfig(path=str(tmp_path)), config, pool, 8192, [{"cuda": ""}], {})
+    with pytest.raises(OutOfMemory) as error:
+        replicas.start()
+    replicas.shutdown()
+    pool.release()
+    text = str(error.value)
+    assert text.startswith("vllm replica 0 (") and "): out of memory in start_replicas: ValueError: " in text
+    assert "KV cache is needed" in text and "See root cause above" not in text

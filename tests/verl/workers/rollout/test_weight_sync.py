@@ -81,27 +81,33 @@ def test_what_a_killed_driver_left_is_removed():
 
 
 class Probed:
-    """Router and trainer in one: the engine's log-probs are 0, the trainer's `differences`."""
+    """Router, trainer and weight sync in one: the engine's log-probs are 0, the trainer's `differences`."""
     world_size = 2
 
-    def __init__(self, differences):
+    def __init__(self, differences, log=None):
         self.differences = np.array(differences, np.float32)
+        self.log = [] if log is None else log
+        self.replicas = SimpleNamespace(sleep=lambda: self.log.append("sleep"))
+        self.publish = lambda: self.log.append("publish")
 
     async def generate(self, units):
         assert units[0][0].prompt_ids.tolist() == [5, 6] and len(units) == len(units[0]) == 1
+        self.log.append("generate")
         count = len(self.differences)
         yield [
             Completion("probe", np.arange(count, dtype=np.int32), np.zeros(count, np.float32), "length", ((1, count),))
         ]
 
     def compute_log_prob(self, batch):
+        self.log.append("compute")
         assert len(batch) == 2 and batch.batch["prompts"][1].tolist() == [5, 6]
         return DataProto.from_dict({"log_probs": Ragged.from_rows([self.differences] * 2)})
 
 
-def run_probe(differences):
-    both = Probed(differences)
-    return probe(both, both, np.array([5, 6], np.int32), Sampling(0.0, 4), tolerance=1e-3)
+def run_probe(differences, **options):
+    both = Probed(differences, **options)
+    return probe(both, both, np.array([5, 6], np.int32), Sampling(0.0, 4), tolerance=1e-3,
+                 offloaded=both if options else None)  # yapf: disable
 
 
 def test_the_probe_is_the_largest_difference():
@@ -112,3 +118,9 @@ def test_the_probe_is_the_largest_difference():
 def test_weights_that_did_not_arrive_stop_the_run(differences):
     with pytest.raises(RunFailure, match=r"log-probs of a probe differ by .* \(tolerance 1e-03\)"):
         run_probe(differences)
+
+
+def test_an_offloaded_trainer_computes_while_the_replicas_sleep():
+    log = []
+    run_probe([0.0], log=log)
+    assert log == ["generate", "sleep", "compute", "publish"]
