@@ -21,8 +21,8 @@ from verl.protocol import DataProto
 from verl.single_controller import Dispatch, Worker, register
 from verl.utils.external import import_external_modules
 from verl.utils.flops_counter import device_peak
-from verl.utils.ragged import Ragged
 from verl.utils.memory import PhaseMemory, limit_memory
+from verl.utils.ragged import Ragged
 from verl.workers.engine.base import MicroBatchBounds
 from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.losses import mismatch_metrics, ppo_loss, sft_loss, value_loss
