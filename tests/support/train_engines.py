@@ -36,12 +36,13 @@ def make_engine(folder: Path | str,
                 optim: OptimConfig | None = OPTIM,
                 grad_clip: float = 1.0,
                 fsdp_size: int = -1,
+                device: str = "cpu",
                 **model) -> FSDPEngine:
     """`dtype` of masters and gradients, `param_dtype` (default: the same) of forward and backward."""
     precision = MixedPrecisionConfig(param_dtype=param_dtype or dtype, reduce_dtype=dtype)
     model = ModelConfig(path=str(folder), **{"enable_gradient_checkpointing": False} | model)
     fsdp = FSDPConfig(model_dtype=dtype, mixed_precision=precision, fsdp_size=fsdp_size)
-    return FSDPEngine(model, fsdp, torch.device("cpu"), optim, grad_clip)
+    return FSDPEngine(model, fsdp, torch.device(device), optim, grad_clip)
 
 
 def train_step(engine: FSDPEngine,

@@ -1,5 +1,7 @@
 """A worker's step from batch to metrics, in this process: one rank, no Ray."""
 import math
+import pickle
+import shutil
 import socket
 import threading
 from concurrent.futures import wait
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.checkpoint import CheckpointException, FileSystemWriter
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from tests.support.batches import make_batch
@@ -262,6 +265,20 @@ def test_weights_appear_whole_and_go(make_worker, folder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_another_critics_checkpoint_is_refused(make_ppo, folder, tmp_path):
+    worker = make_ppo()
+    worker.save_checkpoint(str(tmp_path), ["model"], "critic")
+    worker.save_checkpoint(str(tmp_path), ["model"])
+    model = ModelConfig(path=str(folder), override_config={"rms_norm_eps": 1e-3})
+    worker.load_critic(model, FSDPConfig(), OptimConfig(), 1.0)
+    with pytest.raises(ValueError, match=r"/critic is a checkpoint of another model \(rms_norm_eps is 1e-06 there"):
+        worker.load_checkpoint(str(tmp_path), ["model"], "critic")
+    shutil.rmtree(tmp_path / "critic")
+    (tmp_path / "actor").rename(tmp_path / "critic")
+    with pytest.raises(ValueError, match=r"/critic is a checkpoint of another model \(lm_head.weight is \[61, 32\]"):
+        worker.load_checkpoint(str(tmp_path), ["model"], "critic")
+
+
 @pytest.mark.parametrize("background", [False, True])
 def test_checkpoint_and_export(make_worker, tmp_path, background):
     """In the background what is written is the state at the call, though updates go on before it is written."""
@@ -289,14 +306,19 @@ def test_checkpoint_and_export(make_worker, tmp_path, background):
     assert update(other, PACKED, mini_batches=2) == update_after
 
 
-def test_a_write_that_fails_in_the_background_is_reported(make_worker, tmp_path):
+def test_a_write_that_fails_in_the_background_is_reported(make_worker, tmp_path, monkeypatch):
     worker = make_worker(lr=0.01)
-    (tmp_path / "actor").write_text("in the way")
+
+    def fail(self, *args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(FileSystemWriter, "write_data", fail)
     worker.save_checkpoint(str(tmp_path), ["model"], background=True)
     wait([*worker.writes], 60)
     for _ in range(2):  # whoever asks
-        with pytest.raises(FileExistsError, match="actor"):
+        with pytest.raises(CheckpointException) as caught:
             worker.saved()
+        assert "disk full" in str(pickle.loads(pickle.dumps(caught.value))), "the driver is told as much"
 
 
 def test_a_save_before_the_first_update_changes_nothing(make_worker, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
@@ -12,6 +13,7 @@ from tests.support.batches import make_batch
 from tests.support.models import make_model
 from tests.support.train_engines import BOUNDS, OPTIM, PPO, gradients, make_engine, moments, train_step, whole
 from tests.support.two_ranks import ROWS, UNEVEN, load_checkpoint, one_pass
+from verl.config.engine import CHECKPOINT_PARTS
 from verl.workers.engine.base import MicroBatchBounds
 
 
@@ -59,6 +61,27 @@ def test_a_checkpoint_written_in_the_background_is_of_its_moment(on_two_ranks, w
     assert_resumed(resumed["in_background"][fsdp_size], resumed["expected"], exact_update=fsdp_size == -1)
     exported = AutoModelForCausalLM.from_pretrained(work / f"in_background_{fsdp_size}" / "huggingface")
     assert_close(dict(exported.named_parameters()), resumed["expected"]["parameters"], 0)
+
+
+@pytest.mark.gpu
+def test_a_copy_on_the_host_is_of_its_moment_on_cuda(folders, tmp_path):
+    """The copies leave the device before the next update writes there."""
+    torch.cuda.set_device(0)
+    dist.init_process_group("cpu:gloo,cuda:nccl", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        engine = make_engine(folders["qwen3"], device="cuda")
+        train_step(engine, make_batch(ROWS))
+        expected = whole(engine.parameters)
+        snapshot = engine.snapshot([*CHECKPOINT_PARTS, "hf_model"], on_host=True)
+        train_step(engine, make_batch(ROWS, seed=1))
+        snapshot.write(tmp_path)
+        engine.load(tmp_path / "actor")
+        assert_close(whole(engine.parameters), expected, 0)
+        again = make_engine(folders["qwen3"])  # on the CPU
+        again.load(tmp_path / "actor")
+        assert_close(whole(again.parameters), {name: p.cpu() for name, p in expected.items()}, 0)
+    finally:
+        dist.destroy_process_group()
 
 
 def test_weights_alone_go_from_any_number_of_ranks_to_any(on_two_ranks, one_rank, work, folders):
