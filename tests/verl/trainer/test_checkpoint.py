@@ -114,13 +114,13 @@ def until_killed(action, operations):
 
 
 def content_of(root):
-    """What the checkpoint to resume from holds, in all its parts; None where there is none."""
-    folder = manager(root).find()
-    if folder is None:
-        return None
-    state = CheckpointManager.read_state(folder)
-    assert folder.name == f"global_step_{state['step']}" and weights(folder) == state["content"]
-    return state["step"], state["content"]
+    """What the checkpoint to resume from holds; None where there is none. Whatever has a name is complete."""
+    found, contents = manager(root).find(), {}
+    for folder in root.glob("global_step_*"):
+        state = CheckpointManager.read_state(folder)
+        assert folder.name == f"global_step_{state['step']}" and weights(folder) == state["content"]
+        contents[folder] = state["step"], state["content"]
+    return contents[found] if found else None
 
 
 def save(root, step, content, keep=None, background=False):
