@@ -32,7 +32,7 @@ from verl.workers.engine.checkpoint import hf_folder
 
 LATEST = "latest_checkpointed_iteration.txt"
 CLOSE_TIMEOUT = 30.0  # s
-POLL = 0.2  # s between looks at a save in the background
+POLL = 0.5  # s between looks at a save in the background
 _STEP = re.compile(r"global_step_(\d+)")
 
 
