@@ -47,7 +47,7 @@ INSTANTS = ("save", "step", "start", "save", "any")
 
 def kills(count: int = 10, seed: int = 0) -> dict[str, Any]:
     """A GRPO run, saved before each next step, and a PPO run, saved in the background: each is killed `count` / 2 times
-    (or only the PPO run, once), the driver alone or all its processes, and goes on each time.
+    (or only the PPO run, once), the driver alone and all its processes in turn, and goes on each time.
     """
     rng, report = random.Random(seed), {}
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def _kill_again_and_again(inputs: Path, name: str, count: int, rng: random.Rando
     save = "async" if name == "ppo" else "sync"
     command = _command(inputs, killed, (*KINDS[name], *SAVES[save]))
     for i in range(count):
-        killings.append({"instant": INSTANTS[i % len(INSTANTS)], "who": rng.choice(["driver", "all processes"])})
+        killings.append({"instant": INSTANTS[i % len(INSTANTS)], "who": ("driver", "all processes")[i % 2]})
         tree += _run_and_kill(command, killed, times, killings[-1], rng)
         print(json.dumps(killings[-1]), flush=True)
     run(command, inputs / "log", DEADLINE)
