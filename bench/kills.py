@@ -42,7 +42,7 @@ SAVES = {
     "async": ("actor_rollout_ref.actor.checkpoint.async_save=True", "critic.checkpoint.async_save=True"),
 }
 SAVE_SECONDS = 0.1  # about what one takes at this size
-INSTANTS = ("save", "step", "start", "save", "any")
+INSTANTS = ("step", "save", "start", "save", "any")  # step: within one after a save
 
 
 def kills(count: int = 10, seed: int = 0) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _run_and_kill(command: list[str], out: Path, times: list[float], case: dict[
     saved, leftovers = _saved(out), _half_written(out)
     delays = {"start": times[0], "step": step_seconds, "save": SAVE_SECONDS, "any": times[0] + step_seconds}
     reached: dict[str, Callable[[], bool]] = {
-        "step": lambda: f"step {saved + 1}/" in log.read_text(),
+        "step": lambda: _saved(out) > saved,
         "save": lambda: bool(_half_written(out) - leftovers),
     }
     log, began, delay = out.with_suffix(".log"), time.monotonic(), rng.uniform(0, delays[case["instant"]])
