@@ -1,6 +1,6 @@
 """One small instance of what the acceptance runs measure at length: they run, and their checks hold."""
 
-from bench import accept_rewards, preprocess, rewards_code, rewards_math
+from bench import accept_engine, accept_rewards, preprocess, rewards_code, rewards_math
 from bench.accept_datasets import puzzles
 
 
@@ -27,3 +27,9 @@ def test_preprocessing_keeps_what_a_plain_map_keeps(monkeypatch):
     monkeypatch.setattr(preprocess, "ROUNDS", 1)
     result = preprocess.compare(1500)
     assert 0 < result["kept"] < 1500
+
+
+def test_a_run_goes_on_after_kill_9():
+    """PPO: critic, adaptive KL, warm-up of the critic, several epochs."""
+    report = accept_engine.kills(count=1)
+    assert report["passed"], report

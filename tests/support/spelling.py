@@ -2,12 +2,14 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
+TIMES = re.compile(r"timing_|perf/|reward/.*/latency_")
 
 
 def load_script(path: str) -> ModuleType:
@@ -60,3 +62,8 @@ def read_metrics(out: Path) -> list[dict[str, float]]:
     """Lines of the run's metrics.jsonl that belong to training steps."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if "actor/pg_loss" in line]
+
+
+def learned(metrics: list[dict[str, float]]) -> list[dict[str, float]]:
+    """What a step did, without seconds, speed and memory."""
+    return [{name: value for name, value in line.items() if not TIMES.match(name)} for line in metrics]

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
 from torch.distributed.tensor import DTensor
 
 from verl.config.engine import ActorConfig, FSDPConfig, MixedPrecisionConfig, OptimConfig
@@ -71,5 +70,5 @@ def gradients(engine: FSDPEngine) -> dict[str, Tensor]:
 
 def moments(engine: FSDPEngine) -> dict[str, Tensor]:
     """AdamW's state by parameter and name."""
-    state = get_optimizer_state_dict(engine.module, engine.optimizer)["state"]
+    state = engine.snapshot(["optimizer"]).parts["optimizer"]["state"]
     return whole({f"{name}.{key}": value for name, entry in state.items() for key, value in entry.items()})

@@ -1,4 +1,6 @@
 """What the engine does on two ranks: one process pair for all tests, each of which looks at one part of the result."""
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +13,7 @@ from torch.distributed.tensor import DTensor
 
 from tests.support.batches import make_batch
 from tests.support.train_engines import BOUNDS, PPO, gradients, make_engine, moments, train_step, whole
+from verl.config.engine import CHECKPOINT_PARTS
 from verl.protocol import DataProto
 from verl.workers.engine import weights
 from verl.workers.engine.base import BatchTotals, LossInputs, MicroBatchBounds
@@ -123,9 +126,13 @@ def leave_checkpoint(folder: Path, directory: Path) -> None:
     torch.save(state_and_next_step(engine, 3), directory.with_suffix(".pt"))
 
 
-def load_checkpoint(folder: Path, directory: Path, seed: int) -> dict[str, Any]:
-    engine = make_engine(folder, "fp64")
-    engine.load(directory)
+def load_checkpoint(folder: Path,
+                    directory: Path,
+                    seed: int,
+                    contents: Sequence[str] = CHECKPOINT_PARTS,
+                    fsdp_size: int = -1) -> dict[str, Any]:
+    engine = make_engine(folder, "fp64", fsdp_size=fsdp_size)
+    engine.load(directory, contents)
     return state_and_next_step(engine, seed)
 
 
@@ -136,7 +143,30 @@ def resumed(folder: Path, work: Path) -> dict[str, Any]:
     from_one = state_and_next_step(engine, 3)
     engine.save(work / "by_two")
     expected = state_and_next_step(engine, 4)
-    return {"from_one": from_one, "expected": expected, "from_two": load_checkpoint(folder, work / "by_two", 4)}
+    return {
+        "from_one": from_one,
+        "expected": expected,
+        "from_two": load_checkpoint(folder, work / "by_two", 4),
+        "weights_from_one": load_checkpoint(folder, work / "by_one", 3, ["model"]),
+        "weights_from_two": load_checkpoint(folder, work / "by_two", 4, ["model"]),
+        "in_background": {
+            fsdp_size: saved_in_background(folder, work, fsdp_size) for fsdp_size in (-1, 1)
+        },
+    }
+
+
+def saved_in_background(folder: Path, work: Path, fsdp_size: int) -> dict[str, Any]:
+    """A checkpoint that a thread writes while the engine takes a step, loaded: as sharded over all ranks, or (1) whole
+    on each of them.
+    """
+    engine, directory = make_engine(folder, "fp64", fsdp_size=fsdp_size), work / f"in_background_{fsdp_size}"
+    engine.load(work / "by_two")
+    snapshot = engine.snapshot([*CHECKPOINT_PARTS, "hf_model"], on_host=True)
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit(snapshot.write, directory)
+        state_and_next_step(engine, 4)
+        writing.result(60)
+    return load_checkpoint(folder, directory / "actor", 4, fsdp_size=fsdp_size)
 
 
 def device_bytes(engine: FSDPEngine) -> dict[str, int]:

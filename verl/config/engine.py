@@ -61,6 +61,7 @@ class CheckpointConfig:
                                    choices=CONTENTS)  # yapf: disable
     load_contents: list[str] = key(["model", "optimizer", "extra"], "parts to load on resuming",
                                    choices=CHECKPOINT_PARTS)  # yapf: disable
+    async_save: bool = key(False, "go on once the state is copied to host memory, and write the copy meanwhile")
 
 
 @dataclass(frozen=True)

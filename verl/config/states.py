@@ -75,7 +75,6 @@ _FSDP = [
     always("{qat,turbo_config}.**", "read only with the feature on"),
 ]
 _CHECKPOINT = [
-    refused("async_save", "checkpoints are written before the next step; leave it off", False),
     always("strict", "a checkpoint of another model is always refused", True, idle=(False,)),
 ]
 _ROLE = [  # actor, ref and critic alike

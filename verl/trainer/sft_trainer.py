@@ -96,7 +96,9 @@ class SFTTrainer:
             self.tracking.log(metrics, self.step)
             if due(self.step, trainer.save_freq, self.total_steps):
                 self._save()
+            self.checkpoints.check()
             self._report(metrics, (time.monotonic() - began) / (self.step - first) * (self.total_steps - self.step))
+        self.checkpoints.wait()
         logger.info("%d steps in %s", self.total_steps - first, duration(time.monotonic() - began))
 
     def _train_step(self) -> dict[str, float]:
@@ -122,15 +124,16 @@ class SFTTrainer:
         """Ends the workers and the loggers, as far as they have started."""
         if hasattr(self, "tracking"):
             self.tracking.close()
+        self.checkpoints.close()
         if hasattr(self, "pool"):
             self.pool.release()
 
     def _save(self) -> None:
         self.phase = "save_checkpoint"
         state = {"prompts": self.source.state_dict()}
-        contents = self.config.checkpoint.save_contents
-        self.checkpoints.save(self.step, state,
-                              lambda folder: save_model(self.workers, self.tokenizer, contents, folder))
+        config = self.config.checkpoint
+        self.checkpoints.save(self.step, state, lambda folder: save_model(self.workers, self.tokenizer, config, folder),
+                              (lambda: all(self.workers.saved())) if config.async_save else None)
 
     def _report(self, metrics: dict[str, float], seconds_left: float) -> None:
         every = max(1, self.total_steps // 50)

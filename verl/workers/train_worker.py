@@ -6,6 +6,7 @@ driver.
 import datetime
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class TrainWorker(Worker):
         self.device = torch.device(device)  # Ray shows each worker its own GPU only, as device 0
         self.batch: DataProto | None = None
         self.memory = PhaseMemory(self.device)
+        self.writer = ThreadPoolExecutor(1, "checkpoint")  # one thread: all ranks write in the same order
+        self.writes: list[Future[None]] = []
 
     @contextmanager
     def _phase(self, name: str, *done: FSDPEngine, shared: bool = True) -> Iterator[None]:
@@ -215,24 +218,35 @@ class TrainWorker(Worker):
         return {"val/loss": sums["loss"] / max(1.0, sums["tokens"])}
 
     @register(Dispatch.ONE_TO_ALL)
-    def save_checkpoint(self, directory: str, contents: Sequence[str] = CHECKPOINT_PARTS, role: str = "actor") -> None:
-        """Writes these parts of the state of `role` (actor, critic) under `directory`, which all nodes share."""
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        with self._phase("save_checkpoint", getattr(self, role)):
-            getattr(self, role).save(Path(directory), contents)
+    def save_checkpoint(self,
+                        directory: str,
+                        contents: Sequence[str] = CHECKPOINT_PARTS,
+                        role: str = "actor",
+                        background: bool = False) -> None:
+        """Writes these parts of the state of `role` (actor, critic) into `directory`, which all nodes share. In the
+        `background` they are only copied before this returns, and `saved` says when they are written.
+        """
+        engine = getattr(self, role)
+        with self._phase("save_checkpoint", engine):
+            snapshot = engine.snapshot(contents, on_host=background)
+            if background:
+                self.writes.append(self.writer.submit(snapshot.write, Path(directory), role))
+            else:
+                snapshot.write(Path(directory), role)
+
+    @register(Dispatch.ONE_TO_ALL)
+    def saved(self) -> bool:
+        """Whether everything is written that was to be in the background. Raises what kept it from being written."""
+        while self.writes and self.writes[0].done():
+            self.writes[0].result()
+            self.writes.pop(0)
+        return not self.writes
 
     @register(Dispatch.ONE_TO_ALL)
     def load_checkpoint(self, directory: str, contents: Sequence[str] = CHECKPOINT_PARTS, role: str = "actor") -> None:
         """Reads these parts of what `save_checkpoint` wrote."""
         with self._phase("load", getattr(self, role)):
-            getattr(self, role).load(Path(directory), contents)
-
-    @register(Dispatch.ONE_TO_ALL)
-    def export_hf(self, directory: str, role: str = "actor") -> None:
-        """Writes the model of `role` as a Hugging Face folder."""
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        with self._phase("save_checkpoint", getattr(self, role)):
-            getattr(self, role).export_hf(Path(directory))
+            getattr(self, role).load(Path(directory) / role, contents)
 
     @register(Dispatch.ONE_TO_ALL)
     def write_weights(self, directory: str, dtype: str) -> str:

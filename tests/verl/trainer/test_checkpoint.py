@@ -1,18 +1,20 @@
-import json
+import itertools
 import os
-import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from verl.config.engine import CheckpointConfig
 from verl.config.trainer import TrainerConfig
-from verl.trainer import checkpoint
 from verl.trainer.checkpoint import LATEST, CheckpointManager, load_model, save_model
 
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing is expected to handle it."""
+CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}  # audit events of what changes a file system
 
 
 def manager(root, **config):
@@ -86,55 +88,163 @@ def test_an_exported_model_alone_cannot_be_resumed(tmp_path):
         manager(tmp_path).find()
 
 
-@pytest.mark.parametrize("step", [1, 2], ids=["same step again", "next step"])
-@pytest.mark.parametrize("instant", ["writing", "before driver.json", "first rename", "second rename", "after renames",
-                                     "before latest", "forgetting"])  # yapf: disable
-def test_a_kill_at_any_instant_leaves_a_complete_checkpoint(tmp_path, monkeypatch, step, instant):
-    """A kill is a BaseException after which no cleaning up happens, neither by handlers nor by `finally`."""
-    manager(tmp_path).save(1, {"n": 1}, write("old"))
+def until_killed(action, operations):
+    """Runs `action` in a child that dies, as by kill -9, before its operation number `operations` on the file system;
+    -> whether it came to its end.
 
-    def die(*args, **kwargs):
-        monkeypatch.setattr(shutil, "rmtree", lambda *args, **kwargs: None)
-        raise Killed
+    What a file holds that is open then is lost, as buffers are.
+    """
+    child = os.fork()
+    if child == 0:
+        left = iter(range(operations))
 
-    def die_at_rename(number, rename=os.rename):
-        calls = []
+        def before(event, args):
+            if event in CHANGES and (event != "open" or args[2] & os.O_WRONLY) and next(left, None) is None:
+                os._exit(9)
 
-        def counted(*args):
-            calls.append(args)
-            if len(calls) == number:
-                die()
-            rename(*args)
+        sys.addaudithook(before)
+        try:
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, 9)
+    return code == 0
 
-        monkeypatch.setattr(os, "rename", counted)
 
-    write_model = write("new")
-    if instant == "writing":
-        write_model = lambda folder: (write("half")(folder), die())
-    elif instant == "before driver.json":
-        monkeypatch.setattr(json, "dumps", die)
-    elif instant == "first rename":
-        die_at_rename(1)
-    elif instant == "second rename":
-        die_at_rename(2)
-    elif instant == "after renames":
-        monkeypatch.setattr(shutil, "rmtree", die)
-    elif instant == "before latest":
-        write_text = checkpoint.atomic_write_text
-        monkeypatch.setattr(checkpoint, "atomic_write_text", lambda path, text: die()
-                            if path.name == LATEST else write_text(path, text))
-    else:
-        monkeypatch.setattr(CheckpointManager, "_forget", die)
-    with pytest.raises(Killed):
-        manager(tmp_path, max_actor_ckpt_to_keep=1).save(step, {"n": 2}, write_model)
-    monkeypatch.undo()
+def content_of(root):
+    """What the checkpoint to resume from holds; None where there is none. Whatever has a name is complete."""
+    found, contents = manager(root).find(), {}
+    for folder in root.glob("global_step_*"):
+        state = CheckpointManager.read_state(folder)
+        assert folder.name == f"global_step_{state['step']}" and weights(folder) == state["content"]
+        contents[folder] = state["step"], state["content"]
+    return contents[found] if found else None
 
-    found = manager(tmp_path).find()
-    assert (weights(found), CheckpointManager.read_state(found)["n"]) in {("old", 1), ("new", 2)}
-    manager(tmp_path, max_actor_ckpt_to_keep=1).save(3, {"n": 3}, write("newest"))
-    assert weights(manager(tmp_path).find()) == "newest"
-    assert steps_in(tmp_path) == [3]
-    assert sorted(os.listdir(tmp_path)) == ["global_step_3", LATEST]
+
+def save(root, step, content, keep=None, background=False):
+    saving = manager(root, max_actor_ckpt_to_keep=keep)
+    saving.save(step, {"content": content}, write(content), (lambda: True) if background else None)
+    saving.wait()
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("step", [1, 2, 3], ids=["an earlier step again", "the same step again", "the next step"])
+def test_a_kill_before_any_operation_leaves_a_complete_checkpoint(tmp_path, step, background):
+    for operations in itertools.count():
+        root = tmp_path / str(operations)
+        for earlier in (1, 2):
+            save(root, earlier, "old", keep=2)
+        ended = until_killed(lambda root=root: save(root, step, "new", 1, background), operations)
+        assert content_of(root) in {(2, "old"), (step, "new")}
+        if ended:
+            break
+        save(root, 4, "newest", keep=1)
+        assert content_of(root) == (4, "newest")
+        assert sorted(os.listdir(root)) == ["global_step_4", LATEST]
+    assert content_of(root) == (step, "new")
+    assert operations > 10, "the kills are before renames, removals and the opening of files"
+
+
+class KilledAtAnyTime(RuleBasedStateMachine):
+    """Runs that save, go back, die while saving or looking for a checkpoint, and keep as many as they please."""
+
+    @initialize()
+    def start(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.root, self.step, self.count, self.found = Path(self.folder.name), 0, 0, None
+
+    def teardown(self):
+        self.folder.cleanup()
+
+    @rule(steps=st.integers(1, 3), keep=st.sampled_from([1, 2, None]), operations=st.integers(0, 40))
+    def save(self, steps, keep, operations):
+        """Ends well where there are fewer operations."""
+        self.step, self.count = self.step + steps, self.count + 1
+        new = (self.step, str(self.count))
+        ended = until_killed(lambda: save(self.root, *new, keep, background=self.count % 2), operations)
+        found = content_of(self.root)
+        assert found in ({new} if ended else {self.found, new})
+        self.found = found
+        if ended:
+            steps = steps_in(self.root)
+            assert not list(self.root.glob(".*"))
+            assert keep is None or len([step for step in steps if step <= self.step]) <= keep
+
+    @rule(operations=st.integers(0, 3))
+    def look(self, operations):
+        until_killed(lambda: manager(self.root).find(), operations)
+        assert content_of(self.root) == self.found
+
+    @rule()
+    def resume(self):
+        self.step = self.found[0] if self.found else 0
+
+    @rule()
+    def start_over(self):
+        self.step = 0
+
+
+KilledAtAnyTime.TestCase.settings = settings(max_examples=25, stateful_step_count=12)
+test_kills_one_after_the_other = KilledAtAnyTime.TestCase
+
+
+class Background:
+    """A write in the background that is done, or fails, when the test says so."""
+
+    def __init__(self):
+        self.asked, self.done, self.error = threading.Event(), False, None
+
+    def written(self):
+        self.asked.set()
+        if self.error:
+            raise self.error
+        return self.done
+
+
+def test_in_the_background_a_checkpoint_gets_its_name_when_it_is_written(tmp_path):
+    saving, behind = manager(tmp_path), Background()
+    save(tmp_path, 1, "old")
+    state = {"n": 2}
+    saving.save(2, state, write("new"), behind.written)
+    state["n"] = 3  # the run goes on
+    assert behind.asked.wait(60)
+    saving.check()
+    assert steps_in(tmp_path) == [1] and content_of(tmp_path) == (1, "old")
+    behind.done = True
+    saving.wait()
+    assert weights(manager(tmp_path).find()) == "new" and CheckpointManager.read_state(saving.find())["n"] == 2
+
+
+def test_one_save_at_a_time_is_on_its_way(tmp_path):
+    saving, behind, order = manager(tmp_path), Background(), []
+    saving.save(1, {}, write("1"), behind.written)
+    threading.Timer(0.3, lambda: (order.append("written"), setattr(behind, "done", True))).start()
+    saving.save(2, {}, lambda folder: (order.append("next"), write("2")(folder)), behind.written)
+    assert order == ["written", "next"] and steps_in(tmp_path)[0] == 1
+    saving.close()
+    assert steps_in(tmp_path) == [1, 2]
+
+
+def test_a_failed_write_in_the_background_is_raised_and_keeps_the_last(tmp_path):
+    save(tmp_path, 1, "old")
+    behind = Background()
+    behind.error = OSError("disk full")
+    for then in ("check", "wait", "save"):
+        saving = manager(tmp_path)
+        saving.save(2, {}, write("half"), behind.written)
+        saving.close()
+        with pytest.raises(OSError, match="disk full"):
+            getattr(saving, then)(*(() if then != "save" else (3, {}, write("3"))))
+        assert sorted(os.listdir(tmp_path)) == ["global_step_1", LATEST] and content_of(tmp_path) == (1, "old")
+
+
+def test_a_write_that_takes_too_long_ends_the_run_by_name(tmp_path):
+    saving = manager(tmp_path, call_timeout=0.1)
+    saving.save(1, {}, write("1"), lambda: False)
+    with pytest.raises(TimeoutError, match="not written within 0.1 s; raise trainer.call_timeout"):
+        saving.wait()
 
 
 def test_a_failed_write_keeps_the_last_checkpoint(tmp_path):
@@ -190,16 +300,13 @@ class Recorder:
 
 
 @pytest.mark.parametrize("contents, calls", [
-    (["model", "optimizer", "extra"], [("save_checkpoint", "actor", ["model", "optimizer", "extra"], "actor")]),
-    (["model"], [("save_checkpoint", "actor", ["model"], "actor")]),
-    (["hf_model"], [("export_hf", "huggingface", "actor"), ("save_pretrained", "huggingface")]),
-    (["hf_model", "model"], [("save_checkpoint", "actor", ["model"], "actor"), ("export_hf", "huggingface", "actor"),
-                             ("save_pretrained", "huggingface")]),
+    (["model", "optimizer", "extra"], [("save_checkpoint", ".", ["model", "optimizer", "extra"], "actor", True)]),
+    (["hf_model"], [("save_checkpoint", ".", ["hf_model"], "actor", True), ("save_pretrained", "huggingface")]),
     ([], []),
 ])  # yapf: disable
 def test_save_contents_says_what_is_written(tmp_path, contents, calls):
     recorder = Recorder()
-    save_model(recorder, recorder, contents, tmp_path)
+    save_model(recorder, recorder, CheckpointConfig(save_contents=contents, async_save=True), tmp_path)
     assert [(name, os.path.relpath(path, tmp_path), *rest) for name, path, *rest in recorder.calls] == calls
 
 
@@ -208,14 +315,13 @@ def test_load_contents_says_what_is_read(tmp_path):
     (tmp_path / "actor").mkdir()
     load_model(recorder, ("model",), tmp_path)
     load_model(recorder, (), tmp_path)
-    assert recorder.calls == [("load_checkpoint", str(tmp_path / "actor"), ["model"], "actor")]
+    assert recorder.calls == [("load_checkpoint", str(tmp_path), ["model"], "actor")]
 
 
 def test_the_critic_has_folders_of_its_own(tmp_path):
     recorder = Recorder()
-    save_model(recorder, recorder, ["model", "hf_model"], tmp_path, "critic")
-    written = [(name, os.path.relpath(path, tmp_path), *rest) for name, path, *rest in recorder.calls]
-    assert written == [("save_checkpoint", "critic", ["model"], "critic"),
-                       ("export_hf", "critic_huggingface", "critic"), ("save_pretrained", "critic_huggingface")]
+    save_model(recorder, recorder, CheckpointConfig(save_contents=["model", "hf_model"]), tmp_path, "critic")
+    assert recorder.calls == [("save_checkpoint", str(tmp_path), ["model", "hf_model"], "critic", False),
+                              ("save_pretrained", tmp_path / "critic_huggingface")]
     with pytest.raises(ValueError, match="has no state of the critic: .* critic.checkpoint.load_contents"):
         load_model(recorder, ["model"], tmp_path, "critic")

@@ -9,20 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.spelling import make_inputs, ppo_command, read_metrics, run, start
+from tests.support.spelling import learned, make_inputs, ppo_command, read_metrics, run, start
+from verl.trainer.checkpoint import LATEST
 
 EXACT = 1e-4  # nats; the engine's log-probs against the trainer's, in float32
-TIMES = re.compile(r"timing|perf/|memory/|reward/.*/latency")
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_inputs(tmp_path_factory.mktemp("inputs"))
-
-
-def learned(metrics: list[dict[str, float]]) -> list[dict[str, float]]:
-    """What a step did, without how long it took."""
-    return [{name: value for name, value in line.items() if not TIMES.match(name)} for line in metrics]
 
 
 def wait_for(condition, what: str, timeout: float = 120.0):
@@ -96,20 +91,28 @@ def test_a_killed_training_worker_ends_the_job_by_name(inputs: Path, tmp_path: P
                      log.read_text()), log.read_text()
 
 
-def test_the_same_command_goes_on_after_kill_9(inputs: Path, tmp_path: Path):
+def test_a_kill_while_a_checkpoint_is_written_in_the_background(inputs: Path, tmp_path: Path, monkeypatch):
+    """The steps go on meanwhile; the checkpoint before is the one that the same command goes on from."""
     overrides = ("trainer.total_training_steps=5", "trainer.save_freq=2", "trainer.val_before_train=False",
                  "trainer.max_actor_ckpt_to_keep=1")  # yapf: disable
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     run(ppo_command(inputs, whole, *overrides), tmp_path / "log_whole")
+    command = ppo_command(inputs, broken, *overrides, "actor_rollout_ref.actor.checkpoint.async_save=True")
     log = tmp_path / "log_broken"
-    job = start(ppo_command(inputs, broken, *overrides), log)
-    wait_for(lambda: (broken / "global_step_2").is_dir() or job.poll() is not None, "the first checkpoint")
-    os.kill(job.pid, signal.SIGKILL)
-    job.wait()
-    output = run(ppo_command(inputs, broken, *overrides), tmp_path / "log_resumed")
+    with monkeypatch.context() as patch:
+        patch.setenv("VERL_USE_EXTERNAL_MODULES", "tests.support.slow_storage")
+        job = start(command, log)
+    try:
+        wait_for(lambda: "step 5/5 " in log.read_text() or job.poll() is not None, "the step after the second save")
+        assert (broken / LATEST).read_text() == "2" and job.poll() is None, log.read_text()
+        assert list((broken / ".global_step_4.tmp" / "actor").iterdir()) and not (broken / "global_step_4").exists()
+    finally:
+        os.kill(job.pid, signal.SIGKILL)
+        job.wait()
+    output = run(command, tmp_path / "log_resumed")
     assert "resumed from" in output
     assert learned(read_metrics(broken)) == learned(read_metrics(whole))
-    assert [p.name for p in broken.glob("global_step_*")] == ["global_step_5"]
+    assert sorted(p.name for p in broken.glob("*global_step_*")) == ["global_step_5"]
 
 
 PPO = ("algorithm.adv_estimator=gae", "algorithm.lam=0.95", "algorithm.use_kl_in_reward=True",
@@ -137,20 +140,6 @@ def test_ppo_with_a_critic_on_one_worker_and_two(inputs: Path, tmp_path: Path):
     assert second["critic/rewards/mean"] < second["critic/score/mean"]
     names = {"vf_loss", "vf_clipfrac", "vpred_mean", "vf_explained_var", "returns/mean", "advantages/mean"}
     assert {f"critic/{name}" for name in names} <= second.keys()
-
-
-def test_ppo_with_a_critic_goes_on_after_kill_9(inputs: Path, tmp_path: Path):
-    """Warm-up included: at first the actor stays, and the replicas are awake for the next step all the same."""
-    overrides = (*PPO, "trainer.total_training_steps=4", "trainer.save_freq=2", "trainer.critic_warmup=1")
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run(ppo_command(inputs, whole, *overrides), tmp_path / "log_whole")
-    log = tmp_path / "log_broken"
-    job = start(ppo_command(inputs, broken, *overrides), log)
-    wait_for(lambda: (broken / "global_step_2").is_dir() or job.poll() is not None, "the first checkpoint")
-    os.kill(job.pid, signal.SIGKILL)
-    job.wait()
-    run(ppo_command(inputs, broken, *overrides), tmp_path / "log_resumed")
-    assert len(read_metrics(whole)) == 3 and learned(read_metrics(broken)) == learned(read_metrics(whole))
 
 
 def test_kl_in_the_reward_without_a_critic(inputs: Path, tmp_path: Path):

@@ -1,17 +1,22 @@
 """A worker's step from batch to metrics, in this process: one rank, no Ray."""
 import math
+import pickle
+import shutil
 import socket
+import threading
+from concurrent.futures import wait
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.checkpoint import CheckpointException, FileSystemWriter
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from tests.support.batches import make_batch
 from tests.support.models import save_model
 from verl.config.critic import CriticConfig
-from verl.config.engine import ActorConfig, FSDPConfig, OptimConfig
+from verl.config.engine import CHECKPOINT_PARTS, ActorConfig, FSDPConfig, OptimConfig
 from verl.config.model import ModelConfig
 from verl.protocol import DataProto
 from verl.utils.ragged import Ragged
@@ -227,25 +232,22 @@ def test_checkpoint_and_export_of_the_critic(make_ppo, tmp_path):
     worker = make_ppo()
     worker.value_advantages("gae", 1.0, 0.9, 0.0)
     update_critic(worker)
-    worker.save_checkpoint(str(tmp_path / "critic"), role="critic")
-    worker.export_hf(str(tmp_path / "hf"), role="critic")
+    worker.save_checkpoint(str(tmp_path), [*CHECKPOINT_PARTS, "hf_model"], "critic")
     worker.values(PACKED)
     expected, update_after = worker.batch.batch["values"].values.copy(), update_critic(worker)
     dist.destroy_process_group()
     other = make_ppo()
-    other.load_checkpoint(str(tmp_path / "critic"), role="critic")
+    other.load_checkpoint(str(tmp_path), role="critic")
     other.values(PACKED)
     assert np.array_equal(other.batch.batch["values"].values, expected)
     other.batch.batch["values"] = Ragged(np.zeros_like(expected), other.batch.batch["values"].offsets)
     other.value_advantages("gae", 1.0, 0.9, 0.0)
     assert update_critic(other) == update_after
-    exported = AutoModelForTokenClassification.from_pretrained(tmp_path / "hf")
+    folder = tmp_path / "critic_huggingface"
+    exported = AutoModelForTokenClassification.from_pretrained(folder)
     assert type(exported).__name__ == "Qwen3ForTokenClassification"
-    ours = {
-        name: p.full_tensor() for name, p in FSDPEngine(
-            ModelConfig(path=str(tmp_path /
-                                 "hf")), FSDPConfig(), torch.device("cpu"), value_head=True).parameters.items()
-    }
+    again = FSDPEngine(ModelConfig(path=str(folder)), FSDPConfig(), torch.device("cpu"), value_head=True)
+    ours = {name: p.full_tensor() for name, p in again.parameters.items()}
     assert ours["score.weight"].any() and all(torch.equal(p, ours[name]) for name, p in exported.named_parameters())
     row, prompts, responses = 0, other.batch.batch["prompts"], other.batch.batch["responses"]
     tokens = torch.tensor([[*prompts[row], *responses[row]]])
@@ -274,21 +276,77 @@ def test_weights_appear_whole_and_go(make_worker, folder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_checkpoint_and_export(make_worker, tmp_path):
-    worker, batch = make_worker(lr=0.01), rollouts()
+def test_another_critics_checkpoint_is_refused(make_ppo, folder, tmp_path):
+    worker = make_ppo()
+    worker.save_checkpoint(str(tmp_path), ["model"], "critic")
+    worker.save_checkpoint(str(tmp_path), ["model"])
+    model = ModelConfig(path=str(folder), override_config={"rms_norm_eps": 1e-3})
+    worker.load_critic(model, FSDPConfig(), OptimConfig(), 1.0)
+    with pytest.raises(ValueError, match=r"/critic is a checkpoint of another model \(rms_norm_eps is 1e-06 there"):
+        worker.load_checkpoint(str(tmp_path), ["model"], "critic")
+    shutil.rmtree(tmp_path / "critic")
+    (tmp_path / "actor").rename(tmp_path / "critic")
+    with pytest.raises(ValueError, match=r"/critic is a checkpoint of another model \(lm_head.weight is \[61, 32\]"):
+        worker.load_checkpoint(str(tmp_path), ["model"], "critic")
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_checkpoint_and_export(make_worker, tmp_path, background):
+    """In the background what is written is the state at the call, though updates go on before it is written."""
+    worker, batch, updated = make_worker(lr=0.01), rollouts(), threading.Event()
     worker.load_batch(batch)
     update(worker, PACKED, mini_batches=2)
     expected = worker.compute_log_prob(batch).batch["log_probs"].values
-    worker.save_checkpoint(str(tmp_path / "checkpoint"))
-    worker.export_hf(str(tmp_path / "hf"))
+    if background:
+        worker.writer.submit(updated.wait)
+    worker.save_checkpoint(str(tmp_path), [*CHECKPOINT_PARTS, "hf_model"], background=background)
+    assert worker.saved() != background and (tmp_path / "actor").is_dir() != background
+    update_after = update(worker, PACKED, mini_batches=2)
+    updated.set()
+    wait([*worker.writes], 60)
+    assert worker.saved()
     dist.destroy_process_group()
     other = make_worker(lr=0.01)
     assert not np.allclose(other.compute_log_prob(batch).batch["log_probs"].values, expected, atol=1e-3)
-    other.load_checkpoint(str(tmp_path / "checkpoint"))
+    other.load_checkpoint(str(tmp_path))
     assert np.array_equal(other.compute_log_prob(batch).batch["log_probs"].values, expected)
-    exported = AutoModelForCausalLM.from_pretrained(tmp_path / "hf")
+    exported = AutoModelForCausalLM.from_pretrained(tmp_path / "huggingface")
     ours = {name: p.full_tensor() for name, p in other.actor.parameters.items()}
     assert all(torch.equal(p, ours[name]) for name, p in exported.named_parameters())
+    other.load_batch(batch)
+    assert update(other, PACKED, mini_batches=2) == update_after
+
+
+def test_a_write_that_fails_in_the_background_is_reported(make_worker, tmp_path, monkeypatch):
+    worker = make_worker(lr=0.01)
+
+    def fail(self, *args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(FileSystemWriter, "write_data", fail)
+    worker.save_checkpoint(str(tmp_path), ["model"], background=True)
+    wait([*worker.writes], 60)
+    for _ in range(2):  # whoever asks
+        with pytest.raises(CheckpointException) as caught:
+            worker.saved()
+        assert "disk full" in str(pickle.loads(pickle.dumps(caught.value))), "the driver is told as much"
+
+
+def test_a_save_before_the_first_update_changes_nothing(make_worker, tmp_path):
+    """As during critic_warmup: AdamW counts its steps, and looking at its state is none."""
+    metrics = []
+    for save in (False, True):
+        worker = make_worker(lr=0.01)
+        if save:
+            worker.save_checkpoint(str(tmp_path))
+        worker.load_batch(rollouts())
+        metrics.append([update(worker, PACKED, mini_batches=1) for _ in range(3)])
+        dist.destroy_process_group()
+    worker = make_worker(lr=0.01)
+    worker.load_checkpoint(str(tmp_path))
+    worker.load_batch(rollouts())
+    metrics.append([update(worker, PACKED, mini_batches=1) for _ in range(3)])
+    assert metrics[0] == metrics[1] == metrics[2]
 
 
 def test_averages_over_updates():

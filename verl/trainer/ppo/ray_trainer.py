@@ -149,6 +149,8 @@ class RayPPOTrainer:
             if due(self.step, config.save_freq, total):  # after the step is logged: a resumed run logs only later ones
                 with self._timed("save_checkpoint"):  # reported with the next step
                     self._save()
+            self.checkpoints.check()
+        self.checkpoints.wait()
 
     def _train_step(self, progress: StepProgress) -> tuple[DataProto, Metrics]:
         plan, actor = self.plan, self.config.actor_rollout_ref.actor
@@ -210,15 +212,19 @@ class RayPPOTrainer:
     def _save(self) -> None:
         self.phase = "save_checkpoint"
         state = {"prompts": self.source.state_dict(), "kl_ctrl": self.advantages.state_dict()}
-        contents = {"actor": self.config.actor_rollout_ref.actor.checkpoint.save_contents}
+        roles = {"actor": self.config.actor_rollout_ref.actor.checkpoint}
         if self.plan.critic:
-            contents["critic"] = self.config.critic.checkpoint.save_contents
+            roles["critic"] = self.config.critic.checkpoint
 
         def write(folder: Path) -> None:
-            for role, parts in contents.items():
-                save_model(self.trainer, self.inputs.tokenizer, parts, folder, role)
+            for role, config in roles.items():
+                save_model(self.trainer, self.inputs.tokenizer, config, folder, role)
 
-        self.checkpoints.save(self.step, state, write)
+        in_background = any(config.async_save for config in roles.values())
+        self.checkpoints.save(self.step, state, write, self._written if in_background else None)
+
+    def _written(self) -> bool:
+        return all(self.trainer.saved())
 
     def _step_metrics(self, batch: DataProto) -> Metrics:
         data, epochs = self.config.data, self.config.actor_rollout_ref.actor.ppo_epochs
@@ -257,10 +263,12 @@ class RayPPOTrainer:
         self.timing[name] = time.perf_counter() - start
 
     def close(self) -> None:
-        """Ends the reward processes and removes the weights left in shared memory; Ray's own shutdown ends its actors.
+        """Ends the save on its way and the reward processes, and removes the weights left in shared memory; Ray's own
+        shutdown ends its actors.
         """
         if hasattr(self, "tracking"):
             self.tracking.close()
+        self.checkpoints.close()
         if hasattr(self, "reward"):
             with suppress(RayError):  # it may be what ended the run
                 ray.get(self.reward.close.remote(), timeout=CLOSE_TIMEOUT)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from verl.config.engine import CHECKPOINT_PARTS
 from verl.protocol import DataProto
+from verl.workers.engine.checkpoint import Snapshot
 from verl.workers.engine.weights import WeightSource
 
 
@@ -71,16 +72,22 @@ class TrainEngine(ABC):
         """Clips, steps, advances the schedule; -> grad_norm and lr."""
 
     @abstractmethod
+    def snapshot(self, contents: Sequence[str], on_host: bool = False) -> Snapshot:
+        """The parts of `contents` (checkpoint.save_contents) to be written: as they are, before anything else is done
+        with the engine, or copied to host memory, at any later time and from a thread.
+        """
+
     def save(self, directory: Path, contents: Sequence[str] = CHECKPOINT_PARTS) -> None:
         """Writes the parts of `contents`: weights, optimizer, schedule (extra); loadable on any number of ranks."""
+        self.snapshot(contents).save(directory)
+
+    def export_hf(self, directory: Path) -> None:
+        """Writes the weights as a Hugging Face folder (config and safetensors)."""
+        self.snapshot(["hf_model"]).export_hf(directory)
 
     @abstractmethod
     def load(self, directory: Path, contents: Sequence[str] = CHECKPOINT_PARTS) -> None:
         """Reads these parts of what `save` wrote; one that was not saved, or another model's, is a ValueError."""
-
-    @abstractmethod
-    def export_hf(self, directory: Path) -> None:
-        """Writes the weights as a Hugging Face folder (config and safetensors)."""
 
     @abstractmethod
     def weights(self, dtype: str) -> WeightSource:

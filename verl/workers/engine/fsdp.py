@@ -1,7 +1,6 @@
 """The FSDP2 engine: packed micro-batches, global denominators, sharded optimizer and checkpoints."""
-import json
+import functools
 import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
     get_model_state_dict,
@@ -29,6 +27,7 @@ from verl.utils.flops_counter import ModelCost
 from verl.utils.hub import local_folder
 from verl.utils.ragged import Ragged
 from verl.workers.engine.base import BatchTotals, LossFn, LossInputs, MicroBatchBounds, TrainEngine
+from verl.workers.engine.checkpoint import Snapshot, Staging, read
 from verl.workers.engine.micro_batch import MicroBatch
 from verl.workers.engine.model import build_model, load_model_config, materialize, sum_gradients
 from verl.workers.engine.offload import HostCopies, has_host_memory
@@ -50,7 +49,7 @@ class FSDPEngine(TrainEngine):
                  grad_clip: float = 1.0,
                  value_head: bool = False):
         self.device, self.grad_clip = device, grad_clip
-        mesh = device_mesh(device, fsdp.fsdp_size)
+        self._mesh = mesh = device_mesh(device, fsdp.fsdp_size)
         self.folder = local_folder(model.path)
         key = "critic.model" if value_head else "actor_rollout_ref.model"
         self.hf_config = load_model_config(model.path, model.trust_remote_code, model.override_config, key)
@@ -113,29 +112,31 @@ class FSDPEngine(TrainEngine):
         self.moments.offload()
         return {"grad_norm": grad_norm, "lr": lr, "skipped_updates": float(not math.isfinite(grad_norm))}
 
-    def save(self, directory: Path, contents: Sequence[str] = CHECKPOINT_PARTS) -> None:
-        dcp.save(self._state(contents), checkpoint_id=str(directory))
-        if dist.get_rank() == 0:
-            (directory / "parameters.json").write_text(json.dumps(self._shapes()))
+    def snapshot(self, contents: Sequence[str], on_host: bool = False) -> Snapshot:
+        self.hf_config.architectures = [type(self.module.model).__name__]
+        parts, group = self._state(contents), None
+        weights = WeightSource(self.parameters if "hf_model" in contents else {}, self._master_dtype, self.shards.fetch)
+        if on_host:
+            parts, group = self._staging.copy(parts), self._staging.group
+            staged = {name.removeprefix("model."): copy for name, copy in parts.get("model", {}).items()}
+            left = {name: self.shards.where_it_is(p) for name, p in weights.parameters.items() if name not in staged}
+            staged |= self._staging.copy(left)
+            weights = WeightSource({name: staged[name] for name in weights.parameters}, self._master_dtype)
+        return Snapshot(parts, weights, self._shapes(), self.hf_config, self.folder / "generation_config.json", group)
+
+    @functools.cached_property
+    def _staging(self) -> Staging:
+        return Staging.like(self._mesh)
+
+    @property
+    def _master_dtype(self) -> torch.dtype:
+        return next(iter(self.parameters.values())).dtype
 
     def load(self, directory: Path, contents: Sequence[str] = CHECKPOINT_PARTS) -> None:
-        shapes = json.loads((directory / "parameters.json").read_text())
-        if shapes != self._shapes():
-            names = [
-                name for name in shapes.keys() | self._shapes().keys() if shapes.get(name) != self._shapes().get(name)
-            ]
-            raise ValueError(
-                f"{directory} is a checkpoint of another model ({sorted(names)[0]} is {shapes.get(sorted(names)[0])} "
-                f"there, {self._shapes().get(sorted(names)[0])} here); set trainer.resume_mode=disable or "
-                "another trainer.default_local_dir")
         self.onload()
         self.moments.onload()
         state = self._state(contents)
-        saved = {key.split(".")[0] for key in dcp.FileSystemReader(directory).read_metadata().state_dict_metadata}
-        if missing := sorted(state.keys() - saved):
-            raise ValueError(f"{directory} holds no {missing[0]} (checkpoint.save_contents of its run left it out); "
-                             f"set checkpoint.load_contents=[{','.join(sorted(state.keys() & saved))}]")
-        dcp.load(state, checkpoint_id=str(directory))
+        read(directory, state, self._shapes(), self.hf_config)
         if "model" in state:
             set_model_state_dict(self.module, state["model"])
         if "optimizer" in state:
@@ -155,22 +156,19 @@ class FSDPEngine(TrainEngine):
             self.onload()  # torch makes the first moments by a step that changes nothing
         parts = {
             "model": lambda: get_model_state_dict(self.module),
-            "optimizer": lambda: get_optimizer_state_dict(self.module, self.optimizer),
+            "optimizer": self._optimizer_state,
             "extra": lambda: {"steps": self.schedule.last_epoch},
         }  # yapf: disable
         state = {name: part() for name, part in parts.items() if name in contents}
         return tree_map_only(Tensor, lambda t: self.shards.where_it_is(self.moments.where_it_is(t)), state)
 
-    def export_hf(self, directory: Path) -> None:
-        writer = dist.get_rank() == 0
-        if writer:
-            self.hf_config.architectures = [type(self.module.model).__name__]
-            self.hf_config.save_pretrained(directory)
-            generation = self.folder / "generation_config.json"
-            if generation.is_file():  # it may name more than one end of an answer
-                shutil.copy(generation, directory)
-        self.weights(str(next(iter(self.parameters.values())).dtype).removeprefix("torch.")).write_safetensors(
-            directory, writer)
+    def _optimizer_state(self) -> dict[str, Any]:
+        is_new = not self.optimizer.state
+        state = get_optimizer_state_dict(self.module, self.optimizer)
+        if is_new:  # torch fills it in by a step of its own, at rate 0, which must not count
+            for entry in self.optimizer.state.values():
+                entry["step"].zero_()
+        return state
 
     def weights(self, dtype: str) -> WeightSource:
         return WeightSource(self.parameters, to_dtype(dtype, self.device.type), self.shards.fetch)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
@@ -12,6 +13,7 @@ from tests.support.batches import make_batch
 from tests.support.models import make_model
 from tests.support.train_engines import BOUNDS, OPTIM, PPO, gradients, make_engine, moments, train_step, whole
 from tests.support.two_ranks import ROWS, UNEVEN, load_checkpoint, one_pass
+from verl.config.engine import CHECKPOINT_PARTS
 from verl.workers.engine.base import MicroBatchBounds
 
 
@@ -27,6 +29,7 @@ def assert_resumed(ours, theirs, exact_update):
     assert_close(ours["moments"], theirs["moments"], 0)
     assert_close(ours["update"], theirs["update"], 0 if exact_update else 1e-6)
     assert ours["metrics"]["lr"] == theirs["metrics"]["lr"]
+    assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6, abs=0 if exact_update else 1e-12)
 
 
 @pytest.mark.parametrize("split", UNEVEN)
@@ -52,6 +55,47 @@ def test_a_checkpoint_of_two_ranks_goes_on_with_one(on_two_ranks, one_rank, work
     assert_resumed(ours, on_two_ranks["resumed"]["expected"], exact_update=False)
 
 
+@pytest.mark.parametrize("fsdp_size", [-1, 1])
+def test_a_checkpoint_written_in_the_background_is_of_its_moment(on_two_ranks, work, fsdp_size):
+    resumed = on_two_ranks["resumed"]
+    assert_resumed(resumed["in_background"][fsdp_size], resumed["expected"], exact_update=fsdp_size == -1)
+    exported = AutoModelForCausalLM.from_pretrained(work / f"in_background_{fsdp_size}" / "huggingface")
+    assert_close(dict(exported.named_parameters()), resumed["expected"]["parameters"], 0)
+
+
+@pytest.mark.gpu
+def test_a_copy_on_the_host_is_of_its_moment_on_cuda(folders, tmp_path):
+    """The copies leave the device before the next update writes there."""
+    torch.cuda.set_device(0)
+    dist.init_process_group("cpu:gloo,cuda:nccl", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        engine = make_engine(folders["qwen3"], device="cuda")
+        train_step(engine, make_batch(ROWS))
+        expected = whole(engine.parameters)
+        snapshot = engine.snapshot([*CHECKPOINT_PARTS, "hf_model"], on_host=True)
+        train_step(engine, make_batch(ROWS, seed=1))
+        snapshot.write(tmp_path)
+        engine.load(tmp_path / "actor")
+        assert_close(whole(engine.parameters), expected, 0)
+        again = make_engine(folders["qwen3"])  # on the CPU
+        again.load(tmp_path / "actor")
+        assert_close(whole(again.parameters), {name: p.cpu() for name, p in expected.items()}, 0)
+    finally:
+        dist.destroy_process_group()
+
+
+def test_weights_alone_go_from_any_number_of_ranks_to_any(on_two_ranks, one_rank, work, folders):
+    resumed = on_two_ranks["resumed"]
+    cases = [(resumed["weights_from_one"], torch.load(work / "by_one.pt")),
+             (resumed["weights_from_two"], resumed["expected"]),
+             (load_checkpoint(folders["qwen3"], work / "by_two", 4, ["model"]), resumed["expected"])]  # yapf: disable
+    for ours, theirs in cases:
+        assert_close(ours["parameters"], theirs["parameters"], 0)
+        assert not any(value.any() for value in ours["moments"].values())
+        assert ours["metrics"]["actor/pg_loss"] == pytest.approx(theirs["metrics"]["actor/pg_loss"], rel=1e-6)
+        assert ours["metrics"]["lr"] == OPTIM.lr / 2  # the schedule starts anew
+
+
 def test_a_checkpoint_of_one_rank_goes_on_with_one(one_rank, work, folders):
     ours = load_checkpoint(folders["qwen3"], work / "by_one", seed=3)
     theirs = torch.load(work / "by_one.pt")
@@ -70,6 +114,23 @@ def test_another_models_checkpoint_is_refused_by_name(one_rank, work, folders, t
     AutoModelForCausalLM.from_config(wider).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"layers.0.mlp.down_proj.weight is \[32, 48\] there, \[32, 64\] here"):
         make_engine(tmp_path).load(work / "by_one")
+
+
+@pytest.mark.parametrize("override, said", [
+    ({"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}, "head_dim is 8 there, 16 here"),
+    ({"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}},
+     "rope_parameters is {'rope_theta': 10000.0, 'rope_type': 'default'} there, .*500000.0"),
+    ({"rms_norm_eps": 1e-5}, "rms_norm_eps is 1e-06 there, 1e-05 here"),
+])  # yapf: disable
+def test_a_model_of_equal_shapes_that_computes_otherwise_is_refused(one_rank, folders, tmp_path, override, said):
+    make_engine(folders["llama"]).save(tmp_path)
+    with pytest.raises(ValueError, match=rf"another model \({said}"):
+        make_engine(folders["llama"], override_config=override).load(tmp_path)
+
+
+def test_what_changes_no_output_may_differ(one_rank, folders, tmp_path):
+    make_engine(folders["llama"]).save(tmp_path)
+    make_engine(folders["llama"], override_config={"max_position_embeddings": 256, "use_cache": False}).load(tmp_path)
 
 
 def test_parts_of_a_checkpoint(one_rank, folders, tmp_path):
