@@ -15,7 +15,8 @@ One driver, three kinds of processes; the driver alone decides who works:
       │  wake(kv_cache) ─────▶
       └─ metrics, rollouts, validation, checkpoint; next step
 
-Every call has a deadline, and whoever misses it or dies is named (WorkerFailure). A step is a function of its number,
+Every call has a deadline, and whoever misses it or dies is named (WorkerFailure). A replica that is lost is restarted
+with the current weights while the others go on (router.py); any other process that is lost ends the run. A step is a function of its number,
 the seed and the weights, so a resumed run repeats what an uninterrupted one does.
 """
 import logging
@@ -86,10 +87,10 @@ class RayPPOTrainer:
         self.advantages = Advantages(config, self.trainer)
         self._resume()
         self.replicas.start()
-        router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
+        self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
+        router = RolloutRouter(self.replicas, plan.replica_capacity, self.weights.bring_up)
         self.rollouts = Rollouts(router, self.reward, self.trainer, plan.unit_size, config.trainer.seed,
                                  config.reward_model.max_failure_rate, reward_shaping(config))
-        self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
         self.weights.publish()
         if config.actor_rollout_ref.rollout.sync_probe:
             probe(self.trainer, router, self.inputs.train_set.prompt_ids[0], plan.probe_sampling, plan.probe_tolerance)
@@ -259,10 +260,13 @@ class RayPPOTrainer:
         self.timing[name] = time.perf_counter() - start
 
     def close(self) -> None:
-        """Ends the reward processes and removes the weights left in shared memory; Ray's own shutdown ends its actors.
+        """Ends the replicas' and the reward's processes and removes the weights left in shared memory; Ray's own
+        shutdown ends the training workers.
         """
         if hasattr(self, "tracking"):
             self.tracking.close()
+        if hasattr(self, "replicas"):
+            self.replicas.shutdown()
         if hasattr(self, "reward"):
             with suppress(RayError):  # it may be what ended the run
                 ray.get(self.reward.close.remote(), timeout=CLOSE_TIMEOUT)

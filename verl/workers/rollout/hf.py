@@ -27,6 +27,7 @@ class HFEngine(RolloutEngine):
         self.model_config, self.device = model, torch.device(device)
         self.dtype = to_dtype(config.dtype, self.device.type)
         self.lock = asyncio.Lock()
+        self.steps = 0  # decoded so far, all batches together
 
     async def start(self) -> None:
         disable_progress_bar()
@@ -48,6 +49,9 @@ class HFEngine(RolloutEngine):
         async with self.lock:
             await asyncio.to_thread(self._load, directory)
             self.version = version
+
+    async def health(self) -> int:
+        return self.steps
 
     async def sleep(self) -> None:
         """Keeps its weights: a model this engine serves fits beside the trainer."""
@@ -79,6 +83,7 @@ class HFEngine(RolloutEngine):
                              position_ids=position,
                              past_key_values=cache,
                              logits_to_keep=1)
+            self.steps += 1
             log_probs = processed_log_probs(out.logits[:, -1], sampling, n)
             chosen = choose(log_probs, draws[:, n], greedy=sampling.temperature == 0)
             tokens.append(chosen)
