@@ -1,8 +1,8 @@
 """Stand-ins for rollout replicas that follow a script, for tests of the router's decisions."""
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -19,7 +19,8 @@ class Call:
     """How one generate call goes: after every `delay` seconds the next of `sizes` completions arrives, then the end.
 
     `end`: finish (all that are left arrive, the stream closes), die (the process), oom (Ray kills it), raise, refuse
-    (a ValueError), stall, freeze (a stall in which `health` does not answer either), short (the stream closes though requests are left).
+    (a ValueError), stall, freeze (a stall in which `health` does not answer either), short (the stream closes though
+    requests are left).
     `hops`: turns of the event loop between the end of a delay and what it brings, so that things of the same instant
     can happen in every order.
     """
@@ -134,11 +135,15 @@ class _Stream:
 
 
 class ScriptedReplicas:
-    """A ReplicaSet of them. The successor of a lost one, which takes `start_time` seconds to start, goes on with what is
+    """A ReplicaSet of them. The successor of a lost one takes `start_time` seconds to start and goes on with what is
     left of its script.
     """
 
-    def __init__(self, *scripts: list[Call], capacity: int, config: RolloutConfig, start_time: float = 50.0,
+    def __init__(self,
+                 *scripts: list[Call],
+                 capacity: int,
+                 config: RolloutConfig,
+                 start_time: float = 50.0,
                  lost: tuple[int, ...] = ()):
         self.config, self.capacity, self.start_time = config, capacity, start_time
         self.incarnations = [[ScriptedReplica(calls, capacity)] for calls in scripts]

@@ -16,8 +16,8 @@ One driver, three kinds of processes; the driver alone decides who works:
       └─ metrics, rollouts, validation, checkpoint; next step
 
 Every call has a deadline, and whoever misses it or dies is named (WorkerFailure). A replica that is lost is restarted
-with the current weights while the others go on (router.py); any other process that is lost ends the run. A step is a function of its number,
-the seed and the weights, so a resumed run repeats what an uninterrupted one does.
+with the current weights while the others go on (router.py); the loss of any other process ends the run. A step is a
+function of its number, the seed and the weights, so a resumed run repeats what an uninterrupted one does.
 """
 import logging
 import time

@@ -89,6 +89,7 @@ class RolloutEngine(ABC):
     async def wake(self, tag: str) -> None:
         """Takes back the memory for `tag`: "weights" before an update, "kv_cache" after it."""
 
+    @abstractmethod
     async def close(self) -> None:
         """Ends the engine's own processes, where it has any."""
 

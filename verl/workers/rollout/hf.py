@@ -59,6 +59,9 @@ class HFEngine(RolloutEngine):
     async def wake(self, tag: str) -> None:
         """Nothing was freed."""
 
+    async def close(self) -> None:
+        """There are no processes to end."""
+
     def _load(self, directory: str) -> None:
         state = {}
         for file in sorted(Path(directory).glob("*.safetensors")):

@@ -133,10 +133,14 @@ class ReplicaSet:
         for replica in refs.keys() - self.handles.keys():
             raise WorkerFailure(self.failures[replica])
 
-    def update_weights(self, version: int, directories: dict[str, str], replicas: Collection[int] | None = None) -> None:
+    def update_weights(self,
+                       version: int,
+                       directories: dict[str, str],
+                       replicas: Collection[int] | None = None) -> None:
         """The replicas (all) load `directories[ip of their node]` as weight version `version`."""
-        chosen = self.handles if replicas is None else replicas
-        refs = {i: self.handles[i].update_weights.remote(version, directories[str(self.where[i]["ip"])]) for i in chosen}
+        refs = {}
+        for i in self.handles if replicas is None else replicas:
+            refs[i] = self.handles[i].update_weights.remote(version, directories[str(self.where[i]["ip"])])
         self._gather("update_weights", refs, self.config.request_timeout)
 
     def set_version(self, version: int) -> None:

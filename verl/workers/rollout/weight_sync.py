@@ -2,8 +2,8 @@
 
 Transport `file`: one training worker per node writes safetensors into a versioned directory in shared memory and
 renames it; the replicas of that node load it, and it is removed. It works on every device. Transport `ipc`: colocated
-processes hand each other the addresses of CUDA tensors (vllm_transfer.py). A replica that is lost on the way is dropped;
-one that was restarted takes the current weights from files, whatever the transport.
+processes hand each other the addresses of CUDA tensors (vllm_transfer.py). A replica that is lost on the way is
+dropped; one that was restarted takes the current weights from files, whatever the transport.
 """
 import asyncio
 import logging

@@ -171,7 +171,8 @@ def test_a_model_that_cannot_be_loaded(pool, folder, tmp_path, broken, error, me
 def test_a_replica_that_is_late_is_named(pool, folder):
     config = RolloutConfig(name="hf", start_timeout=0.01)
     replicas = ReplicaSet(ModelConfig(path=str(folder)), config, pool, 128, [{"cuda": ""}] * 2, {})
-    with pytest.raises(WorkerFailure, match=r"^hf replica 0 \(node starting, pid \?\) gave no answer to start within 0.01 s"):
+    with pytest.raises(WorkerFailure,
+                       match=r"^hf replica 0 \(node starting, pid \?\) gave no answer to start within 0.01 s"):
         replicas.start()
     replicas.shutdown()
 

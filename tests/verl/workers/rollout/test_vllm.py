@@ -199,16 +199,16 @@ def test_a_killed_replica_is_restarted_with_the_current_weights(engine):
     """Its engine's process does not live on beside the new one, though it is stopped and cannot end by itself."""
     requests = make_requests(PROMPTS * 4, Sampling(1.0, LONG))
     undisturbed = engine.complete(requests)
-    actor, (core, ) = psutil.Process(engine.replicas.where[0]["pid"]), children(engine.replicas)
+    actor, left = psutil.Process(engine.replicas.where[0]["pid"]), children(engine.replicas)
+    core = next(process for process in left if "EngineCore" in " ".join(process.cmdline()))
 
     def kill():
         core.send_signal(signal.SIGSTOP)
         actor.kill()
 
-    first = make_requests([[5, 9]], Sampling(0.0, 20))
-    first = [replace(first[0], request_id="first")]
-    completions = engine.complete(first + requests, on_first=kill)
-    assert not psutil.wait_procs([actor, core], timeout=0)[1]
+    first = replace(make_requests([[5, 9]], Sampling(0.0, 20))[0], request_id="first")
+    completions = engine.complete([first, *requests], on_first=kill)
+    assert not psutil.wait_procs([actor, *left], timeout=0)[1]
     assert engine.replicas.restarts == {0: 1} and engine.replicas.where[0]["pid"] != actor.pid
     assert {c.version_spans for c in completions.values()} == {((2, LONG),), ((2, 20),)}
     assert_log_probs(completions, requests, make_model(2))

@@ -43,10 +43,11 @@ def test_a_publication_wakes_weights_transfers_and_wakes_the_cache():
     sync = WeightSync(Trainer(log), replicas(log), RolloutConfig(dtype="fp32"))
     assert sync.publish() == 1
     directory = str(sync.directory / "version_1")
-    assert log == [("wake", "weights"), ("write", directory, "fp32"), ("update", 1, {
-        "a": directory,
-        "b": directory
-    }, None), ("remove", directory), ("wake", "kv_cache")]
+    assert log == [("wake", "weights"), ("write", directory, "fp32"),
+                   ("update", 1, {
+                       "a": directory,
+                       "b": directory
+                   }, None), ("remove", directory), ("wake", "kv_cache")]
     assert sync.publish() == 2 and log[6][1].endswith("version_2")
 
 
