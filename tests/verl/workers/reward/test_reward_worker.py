@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from tests.support.runs import make_tokenizer
+from verl.workers.reward import reward_worker
 from verl.workers.reward.reward_worker import Answer, RewardWorker
 
 CUSTOM = str(Path(__file__).parents[3] / "support" / "custom_reward.py")
@@ -56,6 +57,33 @@ def test_calls_at_the_same_time_do_not_mix(worker):
 
     for i, scored in enumerate(asyncio.run(both())):
         assert [(result.score, result.extra["place"]) for _, result in scored] == [(1.5, i), (0.5, -i)]
+
+
+def test_answers_that_wait_though_none_is_scored_are_noticed(tokenizer_folder, monkeypatch):
+    """The pool's processes are stopped, so that its own deadlines do not work either."""
+    monkeypatch.setattr(reward_worker, "STALL_TIMEOUT", 0.5)
+    pool = {"num_workers": 1, "timeout": 0.5, "custom": (CUSTOM, "compute_score", {})}
+    worker = RewardWorker(tokenizer_folder, False, pool)
+    processes = psutil.Process().children(recursive=True)
+
+    async def score():
+        await asyncio.sleep(1.5)
+        await worker.ping()  # there is nothing to do
+        for process in processes:
+            process.suspend()
+        scoring = asyncio.create_task(worker.score([answer("right"), answer("right")]))
+        await asyncio.sleep(0.1)
+        await worker.ping()
+        await asyncio.sleep(1.5)
+        with pytest.raises(RuntimeError, match="^no answer was scored for .* s, though 2 wait"):
+            await worker.ping()
+        for process in processes:
+            process.resume()
+        await scoring
+        await worker.ping()
+
+    asyncio.run(score())
+    asyncio.run(worker.close())
 
 
 def test_a_source_without_a_reward_is_refused_at_the_start(tokenizer_folder):
