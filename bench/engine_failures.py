@@ -31,10 +31,10 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kw
 """
 
 
-def replica_killed(engine: str, folder: Path) -> dict[str, Any]:
+def replica_killed(engine: str, folder: Path, *overrides: str) -> dict[str, Any]:
     """A run whose only replica is killed with SIGKILL while it generates for the second step."""
-    whole = _run(engine, folder / "whole")
-    with _Run(engine, folder / "killed") as run:
+    whole = _run(engine, folder / "whole", *overrides)
+    with _Run(engine, folder / "killed", *overrides) as run:
         victim = _busy(run, "RolloutReplica")
         orphans = victim.children(recursive=True)
         victim.kill()
@@ -139,8 +139,8 @@ def _busy(run: _Run, name: str) -> psutil.Process:
     return process
 
 
-def _run(engine: str, folder: Path) -> list[dict[str, float]]:
-    with _Run(engine, folder) as run:
+def _run(engine: str, folder: Path, *overrides: str) -> list[dict[str, float]]:
+    with _Run(engine, folder, *overrides) as run:
         if run.wait(RUN_LIMIT):
             raise RuntimeError(run.output())
     return _learned(folder)

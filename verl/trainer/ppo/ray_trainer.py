@@ -266,9 +266,10 @@ class RayPPOTrainer:
         if hasattr(self, "tracking"):
             self.tracking.close()
         if hasattr(self, "replicas"):
-            self.replicas.shutdown()
+            with suppress(RayError):  # Ray itself may be what ended the run
+                self.replicas.shutdown()
         if hasattr(self, "reward"):
-            with suppress(RayError):  # it may be what ended the run
+            with suppress(RayError):  # or the reward actor
                 ray.get(self.reward.close.remote(), timeout=CLOSE_TIMEOUT)
         if hasattr(self, "weights"):
             self.weights.close()
