@@ -54,7 +54,7 @@ def replica_killed(engine: str, folder: Path, *overrides: str) -> dict[str, Any]
         "metrics_equal": killed == whole,
         "largest_relative_difference": max(differences, default=float("inf")),
         "same_answers": sum(same) / len(same),
-        "processes_left": sum(process.is_running() for process in orphans),
+        "processes_left": len(psutil.wait_procs(orphans, timeout=END_LIMIT)[1]),
     }  # yapf: disable
     agree = result["metrics_equal"] if engine == "hf" else result["same_answers"] > 1 - CLOSE
     done = (code, result["restarts"], result["steps"], result["processes_left"]) == (0, 1, STEPS, 0)
@@ -117,7 +117,7 @@ class _Run:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def find(self, name: str) -> list[psutil.Process]:
-        return [process for process in self.processes() if name in " ".join(process.cmdline())]
+        return [process for process in self.processes() if name in _command(process)]
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + START_LIMIT
@@ -125,6 +125,13 @@ class _Run:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{what}: the run ended or hangs\n{self.output()}")
             time.sleep(0.02)
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended
+        return ""
 
 
 def _busy(run: _Run, name: str) -> psutil.Process:

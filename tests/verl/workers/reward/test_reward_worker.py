@@ -61,20 +61,20 @@ def test_calls_at_the_same_time_do_not_mix(worker):
 
 def test_answers_that_wait_though_none_is_scored_are_noticed(tokenizer_folder, monkeypatch):
     """The pool's processes are stopped, so that its own deadlines do not work either."""
-    monkeypatch.setattr(reward_worker, "STALL_TIMEOUT", 0.5)
-    pool = {"num_workers": 1, "timeout": 0.5, "custom": (CUSTOM, "compute_score", {})}
+    monkeypatch.setattr(reward_worker, "STALL_TIMEOUT", 0.3)
+    pool = {"num_workers": 1, "timeout": 0.3, "custom": (CUSTOM, "compute_score", {})}
     worker = RewardWorker(tokenizer_folder, False, pool)
     processes = psutil.Process().children(recursive=True)
 
     async def score():
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.8)
         await worker.ping()  # there is nothing to do
         for process in processes:
             process.suspend()
         scoring = asyncio.create_task(worker.score([answer("right"), answer("right")]))
         await asyncio.sleep(0.1)
         await worker.ping()
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.8)
         with pytest.raises(RuntimeError, match="^no answer was scored for .* s, though 2 wait"):
             await worker.ping()
         for process in processes:

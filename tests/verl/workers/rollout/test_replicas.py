@@ -20,6 +20,7 @@ from verl.config.model import ModelConfig
 from verl.config.rollout import RolloutConfig
 from verl.single_controller import ResourcePool, WorkerFailure
 from verl.workers.rollout import replica as replica_module
+from verl.workers.rollout import router as router_module
 from verl.workers.rollout.base import Sampling
 from verl.workers.rollout.predecessor import end_process_group
 from verl.workers.rollout.replica import ReplicaSet, engine_name
@@ -104,8 +105,9 @@ def send(signum, *processes):
         os.kill(pid, signum)
 
 
-def test_lost_replicas_are_restarted_with_the_current_weights(setup, caplog):
+def test_lost_replicas_are_restarted_with_the_current_weights(setup, caplog, monkeypatch):
     replicas, weights = setup
+    monkeypatch.setattr(router_module, "HEARTBEAT", 1.0)
     undisturbed, first = generate(replicas, weights), pids(replicas)
     disturbed = generate(replicas, weights, on_first=lambda: send(signal.SIGKILL, *first))
     assert disturbed == undisturbed  # to the last bit: a unit is the same work wherever it runs

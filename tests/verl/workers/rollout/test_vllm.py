@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
+import ray
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -193,6 +194,28 @@ def test_requests_in_flight_outlive_an_update(engine, folders):
         np.testing.assert_allclose(completion.log_probs[spans[1]:], new[spans[1]:], atol=1e-4)
     requests = make_requests(PROMPTS, GREEDY)
     assert_log_probs(engine.complete(requests), requests, models[2])
+
+
+class Taker:
+    """Takes weights until it is told to die."""
+
+    def transfer(self, step, info):
+        if info.get("last word") == step:
+            os._exit(1)
+
+
+def test_a_transfer_goes_on_without_a_replica_that_dies(ray_cluster):
+    vllm_transfer = pytest.importorskip("verl.workers.rollout.vllm_transfer")
+    takers = {i: ray.remote(Taker).options(num_cpus=0).remote() for i in (0, 1)}
+    client = vllm_transfer.ReplicaClient(takers, timeout=60.0)
+    client.start_weight_update()
+    ray.kill(takers[1])
+    client.update_weights({})
+    assert list(client.replicas) == [0] and client.lost.keys() == {1}
+    assert client.lost[1].startswith("failed in transfer (update):\n")
+    client.finish_weight_update()
+    client._all("more", {"last word": "more"})
+    assert client.lost.keys() == {0, 1} and len(takers) == 2
 
 
 def test_a_killed_replica_is_restarted_with_the_current_weights(engine):
