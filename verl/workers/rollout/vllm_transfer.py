@@ -9,11 +9,12 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from torch import Tensor
 from vllm.distributed.weight_transfer.base import ParamMeta
 from vllm.distributed.weight_transfer.base import WeightSource as VLLMWeightSource
 from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo, IPCTrainerWeightTransferEngine
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from verl.workers.engine.weights import WeightSource
 
@@ -21,7 +22,7 @@ from verl.workers.engine.weights import WeightSource
 class ReplicaClient:
     """The calls that vLLM's sending side makes, to all replicas at once and with a deadline (vLLM's own has none).
 
-    A replica that fails is left out from then on, and `lost` says why.
+    A replica that dies or stalls is left out from then on, and `lost` says why.
     """
 
     def __init__(self, replicas: dict[int, ActorHandle], timeout: float):
@@ -46,6 +47,8 @@ class ReplicaClient:
             try:
                 ray.get(ref, timeout=max(0.0, deadline - time.monotonic()))
             except RayError as error:
+                if isinstance(error, RayTaskError) and not isinstance(error.cause, EngineDeadError):
+                    raise  # its process lives and refuses: another one would too
                 del self.replicas[i]
                 self.lost[i] = f"failed in transfer ({step}):\n{error}"
 

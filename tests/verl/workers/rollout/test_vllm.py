@@ -196,16 +196,17 @@ def test_requests_in_flight_outlive_an_update(engine, folders):
     assert_log_probs(engine.complete(requests), requests, models[2])
 
 
-class Taker:
-    """Takes weights until it is told to die."""
-
-    def transfer(self, step, info):
-        if info.get("last word") == step:
-            os._exit(1)
-
-
 def test_a_transfer_goes_on_without_a_replica_that_dies(ray_cluster):
     vllm_transfer = pytest.importorskip("verl.workers.rollout.vllm_transfer")
+
+    class Taker:  # here, so that Ray sends the class rather than this file's name
+
+        def transfer(self, step, info):
+            if info.get("last word") == step:
+                os._exit(1)
+            if info:
+                raise RuntimeError("there is no such tensor")
+
     takers = {i: ray.remote(Taker).options(num_cpus=0).remote() for i in (0, 1)}
     client = vllm_transfer.ReplicaClient(takers, timeout=60.0)
     client.start_weight_update()
@@ -214,6 +215,8 @@ def test_a_transfer_goes_on_without_a_replica_that_dies(ray_cluster):
     assert list(client.replicas) == [0] and client.lost.keys() == {1}
     assert client.lost[1].startswith("failed in transfer (update):\n")
     client.finish_weight_update()
+    with pytest.raises(RuntimeError, match="there is no such tensor"):  # no loss: a successor would refuse it too
+        client.update_weights({"names": ["?"]})
     client._all("more", {"last word": "more"})
     assert client.lost.keys() == {0, 1} and len(takers) == 2
 
