@@ -51,9 +51,8 @@ class LocalEngine:
 
     def close(self) -> None:
         """Ends the engine's processes, where it has any."""
-        shutdown = getattr(getattr(self._engine, "engine", None), "shutdown", None)  # vLLM's; hf has none
-        if shutdown:
-            shutdown()
+        if self._engine is not None:
+            self._runner.run(self._engine.close())
         self._runner.close()
 
     async def _answer(self, tasks: Sequence[Task], write: Write) -> None:

@@ -1,6 +1,8 @@
 """One small instance of what the acceptance runs measure at length: they run, and their checks hold."""
 
-from bench import accept_engine, accept_rewards, preprocess, rewards_code, rewards_math
+import pytest
+
+from bench import accept_engine, accept_rewards, engine_failures, preprocess, rewards_code, rewards_math
 from bench.accept_datasets import puzzles
 
 
@@ -17,6 +19,13 @@ def test_endurance():
 def test_rewards_agree_with_the_plain_loops():
     assert rewards_math.compare(64, 0.0, rounds=1)["agree"] == 1.0
     assert rewards_code.compare(8)["no_hostile_input"]["times_faster"] > 0
+
+
+@pytest.mark.gpu
+def test_a_killed_replica_comes_back_beside_the_trainer_on_its_gpu(tmp_path):
+    """It takes the weights from a file, and the next ones over CUDA IPC again."""
+    result = engine_failures.replica_killed("vllm", tmp_path / "run", "actor_rollout_ref.rollout.transport=ipc")
+    assert (result["exit_code"], result["restarts"], result["steps"], result["processes_left"]) == (0, 1, 3, 0), result
 
 
 def test_puzzles():

@@ -52,6 +52,8 @@ class RolloutConfig:
     transport: str = key("auto", "how new weights reach replicas; auto: file", choices=("auto", "file", "ipc", "nccl"))
     batch_size: int = key(256, "hf: sequences per generate call", at_least=1)
     request_timeout: float = key(1800.0, "seconds until a request counts as lost", above=0)
+    stall_timeout: float = key(300.0, "seconds without progress until a busy replica counts as lost", above=0)
     start_timeout: float = key(600.0, "seconds until a replica must have started", above=0)
+    max_restarts: int = key(3, "restarts of a lost replica in a run; the next loss of it ends the run", at_least=0)
     sync_probe: bool = key(True, "compare log-probs with the trainer's after the first weight sync")
     sync_probe_tolerance: float | None = key(None, "largest difference; null: 1e-3 in fp32, 0.2 in bf16", above=0)

@@ -72,7 +72,7 @@ class WorkerGroup:
 
     def _gather(self, method: str, refs: list[ray.ObjectRef], timeout: float) -> list[Any]:
         deadline = time.monotonic() + timeout
-        pending = list(refs)
+        pending, results = list(refs), {}
         while pending:
             done, pending = ray.wait(pending, timeout=max(0.0, deadline - time.monotonic()))
             if not done:
@@ -80,10 +80,10 @@ class WorkerGroup:
                 raise WorkerFailure(f"{method}: no answer within {timeout:g} s from {late}; "
                                     "raise trainer.call_timeout if the work is really that long")
             try:
-                ray.get(done)
+                results |= zip(done, ray.get(done, timeout=timeout), strict=True)
             except RayError:
                 raise self._failure(method, refs) from None
-        return ray.get(refs)
+        return [results[ref] for ref in refs]
 
     def _failure(self, method: str, refs: list[ray.ObjectRef]) -> Exception:
         """The exception to raise: a user error (ValueError) as it is, one that explains itself (RunFailure) with the
@@ -124,7 +124,7 @@ def explained(error: RayError) -> RunFailure | None:
 
 def _error(ref: ray.ObjectRef) -> RayError | None:
     try:
-        ray.get(ref)
+        ray.get(ref, timeout=GRACE)
     except RayError as error:
         return error
     return None

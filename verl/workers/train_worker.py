@@ -267,11 +267,11 @@ class TrainWorker(Worker):
         return Path(f"{directory}_rank_{self.rank}")
 
     @register(Dispatch.ONE_TO_ALL)
-    def send_weights(self, replicas: list[ActorHandle], dtype: str, timeout: float) -> None:
-        """Gives the weights to colocated vLLM replicas over CUDA IPC."""
+    def send_weights(self, replicas: dict[int, ActorHandle], dtype: str, timeout: float) -> dict[int, str]:
+        """Gives the weights to colocated vLLM replicas over CUDA IPC; -> why a replica did not take them, on rank 0."""
         from verl.workers.rollout.vllm_transfer import send_weights
         with self._phase("update_weights", self.actor):
-            send_weights(self.actor.weights(dtype), self.rank, replicas, timeout)
+            return send_weights(self.actor.weights(dtype), self.rank, replicas, timeout)
 
     @register(Dispatch.ONE_TO_ALL)
     def remove_weights(self, directory: str) -> None:

@@ -16,8 +16,9 @@ One driver, three kinds of processes; the driver alone decides who works:
       │  wake(kv_cache) ─────▶
       └─ metrics, rollouts, validation, checkpoint; next step
 
-Every call has a deadline, and whoever misses it or dies is named (WorkerFailure). A step is a function of its number,
-the seed and the weights, so a resumed run repeats what an uninterrupted one does.
+Every call has a deadline, and whoever misses it or dies is named (WorkerFailure). A replica that is lost is restarted
+with the current weights while the others go on (router.py); the loss of any other process ends the run. A step is a
+function of its number, the seed and the weights, so a resumed run repeats what an uninterrupted one does.
 """
 import logging
 import time
@@ -91,10 +92,10 @@ class RayPPOTrainer:
         self._resume()
         self.phase = "start_replicas"
         self.replicas.start()
-        router = RolloutRouter(self.replicas, plan.replica_capacity, config.actor_rollout_ref.rollout.request_timeout)
+        self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
+        router = RolloutRouter(self.replicas, plan.replica_capacity, self.weights.bring_up)
         self.rollouts = Rollouts(router, self.reward, self.trainer, plan.unit_size, config.trainer.seed,
                                  config.reward_model.max_failure_rate, reward_shaping(config))
-        self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
         self.phase = "update_weights"
         self.weights.publish()
         if config.actor_rollout_ref.rollout.sync_probe:
@@ -263,14 +264,17 @@ class RayPPOTrainer:
         self.timing[name] = time.perf_counter() - start
 
     def close(self) -> None:
-        """Ends the save on its way and the reward processes, and removes the weights left in shared memory; Ray's own
-        shutdown ends its actors.
+        """Ends the save on its way, the replicas' and the reward's processes, and removes the weights left in shared
+        memory; Ray's own shutdown ends the training workers.
         """
         if hasattr(self, "tracking"):
             self.tracking.close()
         self.checkpoints.close()
+        if hasattr(self, "replicas"):
+            with suppress(RayError):  # Ray itself may be what ended the run
+                self.replicas.shutdown()
         if hasattr(self, "reward"):
-            with suppress(RayError):  # it may be what ended the run
+            with suppress(RayError):  # or the reward actor
                 ray.get(self.reward.close.remote(), timeout=CLOSE_TIMEOUT)
         if hasattr(self, "weights"):
             self.weights.close()

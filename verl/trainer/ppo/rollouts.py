@@ -79,17 +79,14 @@ class Rollouts:
         """Raises when a training worker dies while nobody calls it."""
         while True:
             await asyncio.sleep(HEARTBEAT)
-            await asyncio.to_thread(self.trainer.identify, timeout=HEARTBEAT_TIMEOUT)
+            timeout = None if self.router.restoring else HEARTBEAT_TIMEOUT  # None: they may be writing weights for it
+            await asyncio.to_thread(self.trainer.identify, timeout=timeout)
 
     async def _watch_reward(self) -> None:
-        """Raises when the reward actor dies or hangs, which need not wait until all is generated."""
+        """Raises when the reward actor dies, hangs or scores nothing, which need not wait until all is generated."""
         while True:
             await asyncio.sleep(HEARTBEAT)
-            try:
-                async with asyncio.timeout(HEARTBEAT_TIMEOUT):
-                    await _of_reward(self.reward.ping.remote())
-            except TimeoutError:
-                raise WorkerFailure(f"the reward actor gave no sign of life for {HEARTBEAT_TIMEOUT:g} s") from None
+            await _of_reward(self.reward.ping.remote(), HEARTBEAT_TIMEOUT)
 
     async def _generate(self, requests: list[Request], n: int, sources: Sources,
                         on_progress: Callable[[int], None]) -> dict[str, Sample]:
@@ -106,7 +103,7 @@ class Rollouts:
 
     async def _score(self, completions: list[Completion], sources: Sources) -> list[Sample]:
         rows, tasks = zip(*(sources[c.request_id] for c in completions), strict=True)
-        scored = await _of_reward(self.reward.score.remote([c.token_ids for c in completions], *tasks))
+        scored = await _of_reward(self.reward.score.remote([c.token_ids for c in completions], *tasks), None)
         return [Sample(row, c, text, result) for row, c, (text, result) in zip(rows, completions, scored, strict=True)]
 
 
@@ -117,10 +114,15 @@ async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _of_reward(reference: ray.ObjectRef) -> Any:
-    """What the reward actor answers. WorkerFailure when it cannot."""
+async def _of_reward(reference: ray.ObjectRef, timeout: float | None) -> Any:
+    """What the reward actor answers. WorkerFailure when it cannot within `timeout` seconds; None: while `ping` answers,
+    for how long scores may take depends on how many wait.
+    """
     try:
-        return await reference
+        async with asyncio.timeout(timeout):
+            return await reference
+    except TimeoutError:
+        raise WorkerFailure(f"the reward actor gave no sign of life for {timeout:g} s") from None
     except RayError as error:
         raise WorkerFailure(f"the reward actor failed: {error}") from None
 

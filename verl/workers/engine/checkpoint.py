@@ -3,6 +3,7 @@
 Shards are written and read by torch.distributed.checkpoint (DCP), so any number of ranks can read what another wrote.
 """
 import copy
+import datetime
 import json
 import shutil
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from transformers import PretrainedConfig
 
 from verl.workers.engine.weights import WeightSource
 
+WRITE_TIMEOUT = datetime.timedelta(minutes=30)  # that ranks wait for one another between their files
 # Entries of config.json that may differ between a checkpoint and the model that reads it: they change no output.
 FREE_ENTRIES = PretrainedConfig().to_dict().keys() - {"model_type"} | {
     "attention_dropout", "bos_token_id", "classifier_dropout", "eos_token_id", "initializer_range",
@@ -114,7 +116,7 @@ class Staging:
         own_groups = dict.fromkeys(range(mesh.ndim), "gloo")  # else a mesh of all ranks shares the default group
         host = init_device_mesh("cpu", tuple(mesh.shape), mesh_dim_names=mesh.mesh_dim_names,
                                 backend_override=own_groups)  # yapf: disable
-        return cls(host, dist.new_group(backend="gloo"))
+        return cls(host, dist.new_group(backend="gloo", timeout=WRITE_TIMEOUT))
 
     def copy(self, state: Any) -> Any:
         """`state` (nested dicts of tensors and plain values), complete when this returns."""

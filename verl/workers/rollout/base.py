@@ -75,12 +75,23 @@ class RolloutEngine(ABC):
         raise NotImplementedError(f"{type(self).__name__} takes weights from files only")
 
     @abstractmethod
+    async def health(self) -> int:
+        """A count that moves as long as `generate` gets on: decode steps or tokens. Raises when the engine is dead.
+
+        It answers at once, also in the midst of the work.
+        """
+
+    @abstractmethod
     async def sleep(self) -> None:
         """Frees device memory while training runs; nothing where the engine has none to give."""
 
     @abstractmethod
     async def wake(self, tag: str) -> None:
         """Takes back the memory for `tag`: "weights" before an update, "kv_cache" after it."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends the engine's own processes, where it has any."""
 
 
 def sample_seed(run_seed: int, step: int, uid: str, sample: int) -> int:

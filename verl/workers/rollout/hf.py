@@ -48,6 +48,7 @@ class HFEngine(RolloutEngine):
         self.model_config, self.device = model, torch.device(device)
         self.dtype = to_dtype(config.dtype, self.device.type)
         self.lock = asyncio.Lock()
+        self.steps = 0  # decoded so far, all batches together
 
     async def start(self) -> None:
         disable_progress_bar()
@@ -67,7 +68,7 @@ class HFEngine(RolloutEngine):
             try:
                 while completions := await arrived.get():
                     yield completions
-                await work
+                await asyncio.gather(work)  # raises what ended it
             finally:
                 work.cancel()
 
@@ -86,11 +87,17 @@ class HFEngine(RolloutEngine):
             await asyncio.to_thread(self._load, directory)
             self.version = version
 
+    async def health(self) -> int:
+        return self.steps
+
     async def sleep(self) -> None:
         """Keeps its weights: a model this engine serves fits beside the trainer."""
 
     async def wake(self, tag: str) -> None:
         """Nothing was freed."""
+
+    async def close(self) -> None:
+        """There are no processes to end."""
 
     def _load(self, directory: str) -> None:
         state = {}
@@ -112,6 +119,7 @@ class HFEngine(RolloutEngine):
         context, rows = self._read(requests), torch.arange(len(requests), device=self.device)
         alive = torch.ones_like(rows, dtype=torch.bool)
         for n in range(sampling.max_new_tokens):
+            self.steps += 1
             log_probs = processed_log_probs(context.logits, sampling, n)
             chosen = choose(log_probs, draws[rows, n], greedy=sampling.temperature == 0)
             tokens[rows, n] = chosen.int()

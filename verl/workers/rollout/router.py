@@ -1,71 +1,100 @@
 """Sends each unit of requests to the least busy replica and streams completions back.
 
 A unit is what one replica call carries: the samples of one prompt for vLLM (one prefix in its cache), a fixed batch for
-hf (whose results depend on the batch). A unit that overruns its deadline, or whose replica dies, is sent to another
-replica; completions that had arrived stay. The last replica's failure is raised with its name.
+hf (whose results depend on the batch). A replica is lost when it dies, overruns the deadline of a unit, or gets on with
+nothing for `rollout.stall_timeout`. Its unfinished requests go to the others at once, or to its successor; completions
+that had arrived stay. (A fixed batch goes whole, so that the rest of it comes out as it would have; what had arrived of
+it is dropped.) The successor starts meanwhile:
+
+    _run ───┐                                                    ┌─▶ _watch (every HEARTBEAT)
+            ├─ _lose ─▶ replicas.drop ─▶ _restore: replace, start, current weights ─▶ takes units again
+    _watch ─┘                                └─ restarts used up, or it does not start: WorkerFailure ends the run
 """
 import asyncio
-import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 
 import ray
 from ray.exceptions import RayError
 
-from verl.single_controller import WorkerFailure, explained, user_error
+from verl.single_controller import explained, user_error
 from verl.workers.rollout.base import Completion, Request
 from verl.workers.rollout.replica import ReplicaSet
 
-logger = logging.getLogger(__name__)
+HEARTBEAT = 5.0  # s between looks at a replica
 
 
 class RolloutRouter:
-    """`capacity`: sequences in flight at one replica before the next unit waits."""
+    """`capacity`: sequences in flight at one replica before the next unit waits. `bring_up` starts a replica that
+    `replicas.replace` has put in place, and gives it the current weights (WeightSync.bring_up).
+    """
 
-    def __init__(self, replicas: ReplicaSet, capacity: int, deadline: float):
-        self.replicas, self.capacity, self.deadline = replicas, capacity, deadline
-        self.in_flight = dict.fromkeys(replicas.handles, 0)
-        self.failure = WorkerFailure("there is no rollout replica")  # of the replica that was lost last
+    def __init__(self, replicas: ReplicaSet, capacity: int, bring_up: Callable[[int], Awaitable[None]]):
+        self.replicas, self.capacity, self.bring_up = replicas, capacity, bring_up
+        self.fixed_batches = replicas.config.name == "hf"
+        self.deadline, self.stall_timeout = replicas.config.request_timeout, replicas.config.stall_timeout
+        self.in_flight: dict[int, int] = {}  # sequences at each replica that can take more
+        self.restoring: set[int] = set()
+        self.tasks: set[asyncio.Task[list[Request]]] = set()  # each ends with the requests that still need a replica
 
     async def generate(self, units: Sequence[list[Request]]) -> AsyncIterator[list[Completion]]:
-        """Completions of all units as they finish, each request exactly once. WorkerFailure when no replica is left; a
+        """Completions of all units as they finish, each request exactly once; one call at a time. Ends when no replica
+        is starting any more: none may start beside the training. WorkerFailure when a replica cannot be restarted; a
         ValueError of an engine as it is, since another replica would raise it too.
         """
-        waiting = deque(units)
+        waiting, missing = deque(units), {request.request_id for unit in units for request in unit}
         arrived: asyncio.Queue[list[Completion]] = asyncio.Queue()
         arrival = asyncio.create_task(arrived.get())
-        running: set[asyncio.Task[list[Request]]] = set()
-        expected = sum(len(unit) for unit in units)
+        self._begin()
         try:
-            while expected:
+            while missing or self.restoring:
                 while waiting and (replica := self._free_replica(len(waiting[0]))) is not None:
-                    running.add(self._start(replica, waiting.popleft(), arrived))
-                done, _ = await asyncio.wait({arrival, *running}, return_when=asyncio.FIRST_COMPLETED)
-                for task in done & running:
-                    running.remove(task)
+                    self._start(replica, waiting.popleft(), arrived)
+                done, _ = await asyncio.wait({arrival, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done & self.tasks:
+                    self.tasks.remove(task)
                     if unfinished := task.result():
                         waiting.append(unfinished)
                 if arrival in done:
                     completions, arrival = arrival.result(), asyncio.create_task(arrived.get())
-                    expected -= len(completions)
-                    yield completions
+                    completions = [c for c in completions if c.request_id in missing]
+                    missing -= {c.request_id for c in completions}
+                    if completions:
+                        yield completions
         finally:
-            for task in (arrival, *running):
+            for task in (arrival, *self.tasks):
                 task.cancel()
-            await asyncio.gather(arrival, *running, return_exceptions=True)
+            await asyncio.gather(arrival, *self.tasks, return_exceptions=True)
+            self.tasks, self.restoring = set(), set()
+
+    def _begin(self) -> None:
+        """Replicas may have been lost since the last call."""
+        self.in_flight = {}
+        for replica in self.replicas.handles:
+            self._join(replica)
+        for replica in self.replicas.lost:
+            self._replace(replica)
+
+    def _join(self, replica: int) -> None:
+        self.in_flight[replica] = 0
+        self._spawn(self._watch(replica, self.replicas.handles[replica]))
+
+    def _replace(self, replica: int) -> None:
+        self.restoring.add(replica)
+        self._spawn(self._restore(replica))
+
+    def _spawn(self, work: Coroutine[None, None, list[Request]]) -> None:
+        self.tasks.add(asyncio.create_task(work))
 
     def _free_replica(self, size: int) -> int | None:
-        if not self.in_flight:
-            raise self.failure
-        replica = min(self.in_flight, key=lambda r: (self.in_flight[r], r))
-        load = self.in_flight[replica]
+        replica = min(self.in_flight, key=lambda r: (self.in_flight[r], r), default=None)
+        load = 0 if replica is None else self.in_flight[replica]
         return replica if load == 0 or load + size <= self.capacity else None
 
-    def _start(self, replica: int, unit: list[Request],
-               arrived: asyncio.Queue[list[Completion]]) -> asyncio.Task[list[Request]]:
+    def _start(self, replica: int, unit: list[Request], arrived: asyncio.Queue[list[Completion]]) -> None:
         self.in_flight[replica] += len(unit)
         handle = self.replicas.handles[replica]  # now: when the task runs, the replica may have been dropped
-        return asyncio.create_task(self._run(replica, handle, unit, arrived))
+        self._spawn(self._run(replica, handle, unit, arrived))
 
     async def _run(self, replica: int, handle: ray.actor.ActorHandle, unit: list[Request],
                    arrived: asyncio.Queue[list[Completion]]) -> list[Request]:
@@ -79,23 +108,56 @@ class RolloutRouter:
                         del left[completion.request_id]
                     arrived.put_nowait(completions)
             if left:
-                self._lose(replica, f"it left {len(left)} of {len(unit)} requests unanswered")
+                self._lose(replica, handle, f"left {len(left)} of {len(unit)} requests unanswered")
         except RayError as error:
             if cause := user_error(error):
                 raise cause from None
-            self._lose(replica, str(explained(error) or error))
+            self._lose(replica, handle, f"failed in generate:\n{explained(error) or error}")
         except TimeoutError:
-            self._lose(replica, f"no answer within {self.deadline:g} s (rollout.request_timeout)")
+            self._lose(replica, handle, f"gave no answer within {self.deadline:g} s (rollout.request_timeout)")
         finally:
-            if replica in self.in_flight:
+            if self._is_current(replica, handle):
                 self.in_flight[replica] -= len(unit)
-        return list(left.values())
+        return unit if left and self.fixed_batches else list(left.values())
 
-    def _lose(self, replica: int, reason: str) -> None:
-        if replica not in self.in_flight:
-            return  # another unit of the same replica has reported it
-        name = self.replicas.describe(replica)
-        del self.in_flight[replica]
-        self.replicas.drop(replica)
-        self.failure = WorkerFailure(f"{name} was the last rollout replica and failed: {reason}")
-        logger.warning("%s failed; %d are left to do its work: %s", name, len(self.in_flight), reason)
+    async def _watch(self, replica: int, handle: ray.actor.ActorHandle) -> list[Request]:
+        """Loses the replica when it dies, or does not answer or get on while it has work."""
+        clock = asyncio.get_running_loop().time
+        progress, since = -1, clock()
+        while self._is_current(replica, handle):
+            try:
+                async with asyncio.timeout(self.stall_timeout):
+                    latest = await handle.health.remote()
+            except RayError as error:
+                self._lose(replica, handle, f"failed in health:\n{error}")
+                break
+            except TimeoutError:
+                latest = progress
+            if latest != progress or not self.in_flight.get(replica):
+                progress, since = latest, clock()
+            elif clock() - since >= self.stall_timeout:
+                self._lose(replica, handle, f"made no progress for {self.stall_timeout:g} s (rollout.stall_timeout)")
+            await asyncio.sleep(min(HEARTBEAT, self.stall_timeout))
+        return []
+
+    def _is_current(self, replica: int, handle: ray.actor.ActorHandle) -> bool:
+        return replica in self.in_flight and self.replicas.handles.get(replica) is handle
+
+    def _lose(self, replica: int, handle: ray.actor.ActorHandle, reason: str) -> None:
+        if self._is_current(replica, handle):  # else another task has reported it
+            del self.in_flight[replica]
+            self.replicas.drop(replica, reason)
+            self._replace(replica)
+
+    async def _restore(self, replica: int) -> list[Request]:
+        """Puts a successor in a lost replica's place."""
+        while replica not in self.replicas.handles:  # it can be lost again while it takes its weights
+            self.replicas.replace(replica)
+            try:
+                await self.bring_up(replica)
+            except asyncio.CancelledError:
+                self.replicas.drop(replica, "was starting when the run ended")  # or who waits for it would go on
+                raise
+        self.restoring.remove(replica)
+        self._join(replica)
+        return []

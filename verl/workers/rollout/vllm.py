@@ -37,6 +37,8 @@ class VLLMEngine(RolloutEngine):
         self.config = config
         self.args = AsyncEngineArgs(**self._arguments(model, config, max_model_len))
         self.earlier: dict[str, list[tuple[int, int]]] = {}  # request -> (version, tokens so far) at its updates
+        self.engine: AsyncLLM | None = None
+        self.finished_tokens = 0
 
     def _arguments(self, model: ModelConfig, config: RolloutConfig, max_model_len: int) -> dict[str, Any]:
         arguments = {
@@ -98,6 +100,7 @@ class VLLMEngine(RolloutEngine):
         finally:
             earlier = self.earlier.pop(request.request_id)
         token_ids = np.asarray(final.token_ids, np.int32)
+        self.finished_tokens += len(token_ids)
         log_probs = np.array([entry[t].logprob for entry, t in zip(final.logprobs, final.token_ids, strict=True)],
                              np.float32)
         return Completion(request.request_id, token_ids, log_probs, final.finish_reason,
@@ -130,6 +133,11 @@ class VLLMEngine(RolloutEngine):
             await self.engine.finish_weight_update()
             await self.engine.resume_generation()
 
+    async def health(self) -> int:
+        await self.engine.check_health()
+        states = self.engine.output_processor.request_states.values()
+        return self.finished_tokens + sum(state.detokenizer.num_output_tokens() for state in states)
+
     async def sleep(self) -> None:
         if self.can_sleep:
             await self.engine.sleep(level=2)  # weights come anew with the next version, so nothing is kept
@@ -137,6 +145,10 @@ class VLLMEngine(RolloutEngine):
     async def wake(self, tag: str) -> None:
         if self.can_sleep:
             await self.engine.wake_up(tags=[tag])
+
+    async def close(self) -> None:
+        if self.engine is not None:
+            self.engine.shutdown()
 
 
 def _sampling_params(sampling: Sampling, seed: int) -> SamplingParams:

@@ -3,24 +3,31 @@
 Every training rank gathers each packed chunk of whole tensors on its device; rank 0 sends the handles of all ranks, and
 each vLLM worker opens the one of its own GPU. No bytes leave the device.
 """
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import RayError, RayTaskError
 from torch import Tensor
 from vllm.distributed.weight_transfer.base import ParamMeta
 from vllm.distributed.weight_transfer.base import WeightSource as VLLMWeightSource
 from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo, IPCTrainerWeightTransferEngine
+from vllm.v1.engine.exceptions import EngineDeadError
 
 from verl.workers.engine.weights import WeightSource
 
 
 class ReplicaClient:
-    """The calls that vLLM's sending side makes, to all replicas at once and with a deadline (vLLM's own has none)."""
+    """The calls that vLLM's sending side makes, to all replicas at once and with a deadline (vLLM's own has none).
 
-    def __init__(self, replicas: list[ActorHandle], timeout: float):
-        self.replicas, self.timeout = replicas, timeout
+    A replica that dies or stalls is left out from then on, and `lost` says why.
+    """
+
+    def __init__(self, replicas: dict[int, ActorHandle], timeout: float):
+        self.replicas, self.timeout = dict(replicas), timeout
+        self.lost: dict[int, str] = {}
 
     def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
         self._all("init", init_info)
@@ -35,7 +42,15 @@ class ReplicaClient:
         self._all("finish", {})
 
     def _all(self, step: str, info: dict[str, Any]) -> None:
-        ray.get([replica.transfer.remote(step, info) for replica in self.replicas], timeout=self.timeout)
+        deadline = time.monotonic() + self.timeout
+        for i, ref in {i: replica.transfer.remote(step, info) for i, replica in self.replicas.items()}.items():
+            try:
+                ray.get(ref, timeout=max(0.0, deadline - time.monotonic()))
+            except RayError as error:
+                if isinstance(error, RayTaskError) and not isinstance(error.cause, EngineDeadError):
+                    raise  # its process lives and refuses: another one would too
+                del self.replicas[i]
+                self.lost[i] = f"failed in transfer ({step}):\n{error}"
 
 
 class _GatheredWeights(VLLMWeightSource):
@@ -51,9 +66,12 @@ class _GatheredWeights(VLLMWeightSource):
         return self.source.gather(list(self.source.parameters))
 
 
-def send_weights(source: WeightSource, rank: int, replicas: list[ActorHandle], timeout: float) -> None:
-    """One whole update, called on every training rank; returns when all replicas have the weights."""
+def send_weights(source: WeightSource, rank: int, replicas: dict[int, ActorHandle], timeout: float) -> dict[int, str]:
+    """One whole update, called on every training rank; returns when all replicas have the weights, but for those of
+    which rank 0 says why not.
+    """
     info = IPCTrainerInitInfo(rank=rank, packed=True)
     client = ReplicaClient(replicas, timeout)
     sender = IPCTrainerWeightTransferEngine.trainer_init(info, client=client, source=_GatheredWeights(source))
     sender.send_weights()
+    return client.lost

@@ -2,14 +2,17 @@
 
 Transport `file`: one training worker per node writes safetensors into a versioned directory in shared memory and
 renames it; the replicas of that node load it, and it is removed. It works on every device. Transport `ipc`: colocated
-processes hand each other the addresses of CUDA tensors (vllm_transfer.py).
+processes hand each other the addresses of CUDA tensors (vllm_transfer.py). A replica that is lost on the way is
+dropped; one that was restarted takes the current weights from files, whatever the transport.
 """
 import asyncio
 import logging
 import os
 import shutil
 import tempfile
+import threading
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,7 @@ class WeightSync:
         self.transfer = self._through_ipc if config.transport == "ipc" else self._through_files
         self.directory = shared_memory_directory()
         self.version = 0
+        self.writing = threading.Lock()  # memory for one copy of the weights, though several replicas may restart
 
     def publish(self) -> int:
         """Trainer weights -> replicas; -> the new version. Colocated order: wake weights, transfer, wake KV cache."""
@@ -56,17 +60,31 @@ class WeightSync:
         self.replicas.wake("kv_cache")
         return self.version
 
-    def _through_files(self) -> None:
+    async def bring_up(self, replica: int) -> None:
+        """Starts a replica that takes a lost one's place, and gives it the current weights; the others go on meanwhile.
+        WorkerFailure when it does not start; if it is lost later, it is dropped.
+        """
+        await asyncio.to_thread(self._bring_up, replica)
+
+    def _bring_up(self, replica: int) -> None:
+        self.replicas.start([replica])
+        if self.version:
+            with self.writing:
+                self._through_files([replica])
+
+    def _through_files(self, replicas: Collection[int] | None = None) -> None:
         written = self.trainer.write_weights(str(self.directory / f"version_{self.version}"), self.dtype)
         directories = {
             str(where["ip"]): path for where, path in zip(self.trainer.locations, written, strict=True) if path
         }
-        self.replicas.update_weights(self.version, directories)
+        self.replicas.update_weights(self.version, directories, replicas)
         self.trainer.remove_weights(str(self.directory / f"version_{self.version}"))
 
     def _through_ipc(self) -> None:
-        handles = list(self.replicas.handles.values())
-        self.trainer.send_weights(handles, self.dtype, self.replicas.config.request_timeout)
+        timeout = self.replicas.config.request_timeout
+        lost = self.trainer.send_weights(self.replicas.handles, self.dtype, timeout)[0]
+        for replica, reason in lost.items():
+            self.replicas.drop(replica, reason)
         self.replicas.set_version(self.version)
 
     def close(self) -> None:

@@ -52,6 +52,7 @@ class EchoRouter:
     def __init__(self, answers, pause=0.0):
         self.answers, self.pause = answers, pause
         self.units = []
+        self.restoring = set()
 
     async def generate(self, units):
         self.units = units

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from tests.support.runs import make_tokenizer
+from verl.workers.reward import reward_worker
 from verl.workers.reward.reward_worker import RewardWorker, Task
 
 CUSTOM = str(Path(__file__).parents[3] / "support" / "custom_reward.py")
@@ -61,6 +62,33 @@ def test_calls_at_the_same_time_do_not_mix(worker):
 
     for i, scored in enumerate(asyncio.run(both())):
         assert [(result.score, result.extra["place"]) for _, result in scored] == [(1.5, i), (0.5, -i)]
+
+
+def test_answers_that_wait_though_none_is_scored_are_noticed(tokenizer_folder, monkeypatch):
+    """The pool's processes are stopped, so that its own deadlines do not work either."""
+    monkeypatch.setattr(reward_worker, "STALL_TIMEOUT", 0.3)
+    pool = {"num_workers": 1, "timeout": 0.3, "custom": (CUSTOM, "compute_score", {})}
+    worker = RewardWorker(tokenizer_folder, False, pool)
+    processes = psutil.Process().children(recursive=True)
+
+    async def score_and_ping():
+        await asyncio.sleep(0.8)
+        await worker.ping()  # there is nothing to do
+        for process in processes:
+            process.suspend()
+        scoring = asyncio.create_task(score(worker, [answer("right"), answer("right")]))
+        await asyncio.sleep(0.1)
+        await worker.ping()
+        await asyncio.sleep(0.8)
+        with pytest.raises(RuntimeError, match="^no answer was scored for .* s, though 2 wait"):
+            await worker.ping()
+        for process in processes:
+            process.resume()
+        await scoring
+        await worker.ping()
+
+    asyncio.run(score_and_ping())
+    asyncio.run(worker.close())
 
 
 def test_a_source_without_a_reward_is_refused_at_the_start(tokenizer_folder):

@@ -191,6 +191,22 @@ def test_only_a_tied_head_may_be_missing(folders, family, fits, tmp_path):
         assert torch.equal(engine.model.lm_head.weight, state["model.embed_tokens.weight"])
 
 
+def test_health_counts_on_while_a_batch_is_decoded(folders):
+
+    async def watch():
+        engine = make_engine(folders["llama"])
+        await engine.start()
+        first = asyncio.create_task(anext(engine.generate(make_requests(PROMPTS, Sampling(0.0, 60)))))
+        counts = set()
+        while not first.done():
+            counts.add(await engine.health())
+            await asyncio.sleep(0.001)
+        return counts, await engine.health()
+
+    counts, end = asyncio.run(watch())
+    assert len(counts) > 5 and end == 60
+
+
 def test_an_update_waits_for_the_batch_in_progress(folders, tmp_path):
     new = save_model("llama", tmp_path / "new", seed=1)
 

@@ -1,12 +1,17 @@
-"""Two real hf replicas on Ray: new weights, a killed process, a stalled one."""
+"""Two real hf replicas on Ray: new weights, killed processes, a stalled one, and their successors."""
 import asyncio
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from tests.support.engines import make_requests
@@ -15,9 +20,12 @@ from verl.config.model import ModelConfig
 from verl.config.rollout import RolloutConfig
 from verl.single_controller import ResourcePool, WorkerFailure
 from verl.workers.rollout import replica as replica_module
+from verl.workers.rollout import router as router_module
 from verl.workers.rollout.base import Sampling
+from verl.workers.rollout.predecessor import end_process_group
 from verl.workers.rollout.replica import ReplicaSet, engine_name
 from verl.workers.rollout.router import RolloutRouter
+from verl.workers.rollout.weight_sync import WeightSync
 
 UNIT = 2
 REQUESTS = make_requests([[5, 9, 2], [7], [11, 3, 44, 8], [30, 21, 19, 2, 6]] * 6, Sampling(1.0, 80))
@@ -36,23 +44,47 @@ def folder(tmp_path_factory):
     return save_model("llama", tmp_path_factory.mktemp("model"))
 
 
+class Trainer:
+    """Training workers on this node that have a model like `folder`'s, with the version as its seed."""
+
+    def __init__(self, ip):
+        self.locations, self.seed = [{"ip": ip}], 0
+
+    def write_weights(self, directory, dtype):
+        return [str(save_model("llama", Path(directory), self.seed))]
+
+    def remove_weights(self, directory):
+        shutil.rmtree(directory)
+
+
 @pytest.fixture
-def replicas(pool, folder):
-    config = RolloutConfig(name="hf", dtype="fp32", num_replicas=2, request_timeout=60.0)
+def setup(pool, folder):
+    """Replicas and WeightSync with version 1 published."""
+    config = RolloutConfig(name="hf", dtype="fp32", num_replicas=2, request_timeout=60.0, stall_timeout=5.0,
+                           max_restarts=2)  # yapf: disable
     replicas = ReplicaSet(ModelConfig(path=str(folder)), config, pool, 128, [{
         "cuda": ""
     }] * 2, {"OMP_NUM_THREADS": "1"})
     replicas.start()
-    yield replicas
+    trainer = Trainer(replicas.where[0]["ip"])
+    weights = WeightSync(trainer, replicas, config)
+    publish(weights)
+    yield replicas, weights
     replicas.shutdown()
+    weights.close()
 
 
-def generate(replicas, deadline=60.0, on_first=lambda: None):
+def publish(weights):
+    weights.trainer.seed += 1
+    weights.publish()
+
+
+def generate(replicas, weights, on_first=lambda: None):
     """Runs all units; -> completions by request id, each of which came once."""
 
     async def collect():
         completions = []
-        async for batch in RolloutRouter(replicas, UNIT, deadline).generate(UNITS):
+        async for batch in RolloutRouter(replicas, UNIT, weights.bring_up).generate(UNITS):
             if not completions:
                 on_first()
             completions += batch
@@ -60,31 +92,68 @@ def generate(replicas, deadline=60.0, on_first=lambda: None):
 
     completions = asyncio.run(collect())
     assert Counter(c.request_id for c in completions) == Counter(r.request_id for r in REQUESTS)
-    return {c.request_id: (c.token_ids.tobytes(), c.log_probs.tobytes(), c.version_spans) for c in completions}
+    assert {c.version_spans for c in completions} == {((weights.version, 80),)}
+    return {c.request_id: (c.token_ids.tobytes(), c.log_probs.tobytes()) for c in completions}
 
 
-def test_replicas_are_lost_one_after_the_other(replicas, tmp_path):
-    undisturbed = generate(replicas)
-    killed, last = (replicas.where[i]["pid"] for i in (1, 0))
-    disturbed = generate(replicas, on_first=lambda: os.kill(killed, signal.SIGKILL))
+def pids(replicas):
+    return [replicas.where[i]["pid"] for i in (0, 1)]
+
+
+def send(signum, *processes):
+    for pid in processes:
+        os.kill(pid, signum)
+
+
+def test_lost_replicas_are_restarted_with_the_current_weights(setup, caplog, monkeypatch):
+    replicas, weights = setup
+    monkeypatch.setattr(router_module, "HEARTBEAT", 1.0)
+    undisturbed, first = generate(replicas, weights), pids(replicas)
+    disturbed = generate(replicas, weights, on_first=lambda: send(signal.SIGKILL, *first))
     assert disturbed == undisturbed  # to the last bit: a unit is the same work wherever it runs
-    assert list(replicas.handles) == [0]
+    assert len(set(first + pids(replicas))) == 4 and replicas.restarts == {0: 1, 1: 1}
+    assert f"hf replica 0 (node {replicas.where[0]['ip']}, pid {first[0]}) failed in" in caplog.text
 
-    save_model("llama", tmp_path, seed=1)
-    replicas.update_weights(5, {replicas.where[0]["ip"]: str(tmp_path)})
     replicas.sleep()
-    replicas.wake("weights")
-    renewed = generate(replicas)
-    assert {spans for _, _, spans in renewed.values()} == {((5, 80),)}
-    assert all(renewed[name][0] != undisturbed[name][0] for name in renewed)
+    second = pids(replicas)
+    send(signal.SIGKILL, second[1])
+    publish(weights)  # goes on without it
+    assert replicas.lost == [1]
+    disturbed = generate(replicas, weights, on_first=lambda: send(signal.SIGSTOP, second[0]))
+    assert "made no progress for 5 s (rollout.stall_timeout)" in replicas.failures[0]
+    assert not any(is_there(pid) for pid in first + second) and replicas.restarts == {0: 2, 1: 2}
+    assert generate(replicas, weights) == disturbed != undisturbed
 
-    name, began = replicas.describe(0), time.monotonic()
+    name, victim = replicas.describe(0), pids(replicas)[0]
     with pytest.raises(WorkerFailure) as error:
-        generate(replicas, deadline=3.0, on_first=lambda: os.kill(last, signal.SIGSTOP))
-    assert time.monotonic() - began < 15
-    assert str(error.value) == (f"{name} was the last rollout replica and failed: "
-                                "no answer within 3 s (rollout.request_timeout)")
-    assert f"hf replica 0 (node {replicas.where[0]['ip']}, pid {last})" == name
+        generate(replicas, weights, on_first=lambda: send(signal.SIGKILL, victim))
+    assert re.match(rf"{re.escape(name)} failed in (generate|health):\n", str(error.value)) and str(victim) in name
+    assert "restarted 2 times, and actor_rollout_ref.rollout.max_restarts=2" in str(error.value)
+    assert not weights.directory.exists() or not any(weights.directory.iterdir())
+
+
+def is_there(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_what_a_lost_replica_left_is_killed_with_its_children():
+    """Also where it was stopped, and where only a child of it is left."""
+    parent = subprocess.Popen([sys.executable, "-c", "import subprocess as s; s.run(['sleep', '600'])"],
+                              start_new_session=True)  # yapf: disable
+    child = wait_for_child(parent.pid)
+    parent.send_signal(signal.SIGSTOP)
+    end_process_group(parent.pid)
+    assert not is_there(parent.pid) and not is_there(child)
+    end_process_group(parent.pid)  # nothing is left: nothing happens
+    parent.wait()
+
+
+def wait_for_child(pid, timeout=30.0):
+    deadline = time.monotonic() + timeout
+    while not (children := psutil.Process(pid).children()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return children[0].pid
 
 
 @pytest.mark.parametrize("broken, error, message", [
@@ -104,7 +173,8 @@ def test_a_model_that_cannot_be_loaded(pool, folder, tmp_path, broken, error, me
 def test_a_replica_that_is_late_is_named(pool, folder):
     config = RolloutConfig(name="hf", start_timeout=0.01)
     replicas = ReplicaSet(ModelConfig(path=str(folder)), config, pool, 128, [{"cuda": ""}] * 2, {})
-    with pytest.raises(WorkerFailure, match="^start: no answer within 0.01 s from hf replica 0"):
+    with pytest.raises(WorkerFailure,
+                       match=r"^hf replica 0 \(node starting, pid \?\) gave no answer to start within 0.01 s"):
         replicas.start()
     replicas.shutdown()
 

@@ -1,11 +1,14 @@
 """The vLLM engine as runs use it: one real replica on Ray behind the router."""
 import asyncio
 import os
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
+import ray
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
@@ -52,10 +55,19 @@ def engine(ray_cluster, folders):
     env = {"OMP_NUM_THREADS": str(os.cpu_count())}
     replicas = ReplicaSet(ModelConfig(path=str(folders[0])), config, pool, MAX_MODEL_LEN, [{"cuda": ""}], env)
     replicas.start()
+    current = {}
+
+    def load(version, folder):
+        current.update(version=version, directories={replicas.where[0]["ip"]: str(folder)})
+        replicas.update_weights(**current)
+
+    async def bring_up(replica):
+        await asyncio.to_thread(replicas.start, [replica])
+        await asyncio.to_thread(replicas.update_weights, **current)
 
     async def collect(units, on_first):
         completions = []
-        async for batch in RolloutRouter(replicas, 64, 120.0).generate(units):
+        async for batch in RolloutRouter(replicas, 64, bring_up).generate(units):
             if not completions:
                 await asyncio.to_thread(on_first)
             completions += batch
@@ -68,12 +80,18 @@ def engine(ray_cluster, folders):
 
     def update(version, folder):
         replicas.wake("weights")
-        replicas.update_weights(version, {replicas.where[0]["ip"]: str(folder)})
+        load(version, folder)
         replicas.wake("kv_cache")
 
-    yield SimpleNamespace(complete=complete, update=update)
+    yield SimpleNamespace(complete=complete, update=update, replicas=replicas)
+    processes = [psutil.Process(replicas.where[0]["pid"]), *children(replicas)]
     replicas.shutdown()
+    assert not psutil.wait_procs(processes, timeout=30)[1], "the engine's process outlives its replica"
     pool.release()
+
+
+def children(replicas):
+    return psutil.Process(replicas.where[0]["pid"]).children(recursive=True)
 
 
 def assert_log_probs(completions, requests, model, tolerance=1e-4):
@@ -177,6 +195,52 @@ def test_requests_in_flight_outlive_an_update(engine, folders):
         np.testing.assert_allclose(completion.log_probs[spans[1]:], new[spans[1]:], atol=1e-4)
     requests = make_requests(PROMPTS, GREEDY)
     assert_log_probs(engine.complete(requests), requests, models[2])
+
+
+def test_a_transfer_goes_on_without_a_replica_that_dies(ray_cluster):
+    vllm_transfer = pytest.importorskip("verl.workers.rollout.vllm_transfer")
+
+    class Taker:  # here, so that Ray sends the class rather than this file's name
+
+        def transfer(self, step, info):
+            if info.get("last word") == step:
+                os._exit(1)
+            if info:
+                raise RuntimeError("there is no such tensor")
+
+    takers = {i: ray.remote(Taker).options(num_cpus=0).remote() for i in (0, 1)}
+    client = vllm_transfer.ReplicaClient(takers, timeout=60.0)
+    client.start_weight_update()
+    ray.kill(takers[1])
+    client.update_weights({})
+    assert list(client.replicas) == [0] and client.lost.keys() == {1}
+    assert client.lost[1].startswith("failed in transfer (update):\n")
+    client.finish_weight_update()
+    with pytest.raises(RuntimeError, match="there is no such tensor"):  # no loss: a successor would refuse it too
+        client.update_weights({"names": ["?"]})
+    client._all("more", {"last word": "more"})
+    assert client.lost.keys() == {0, 1} and len(takers) == 2
+
+
+def test_a_killed_replica_is_restarted_with_the_current_weights(engine):
+    """Its engine's process does not live on beside the new one, though it is stopped and cannot end by itself."""
+    requests = make_requests(PROMPTS * 4, Sampling(1.0, LONG))
+    undisturbed = engine.complete(requests)
+    actor, left = psutil.Process(engine.replicas.where[0]["pid"]), children(engine.replicas)
+    core = next(process for process in left if "EngineCore" in " ".join(process.cmdline()))
+
+    def kill():
+        core.send_signal(signal.SIGSTOP)
+        actor.kill()
+
+    first = replace(make_requests([[5, 9]], Sampling(0.0, 20))[0], request_id="first")
+    completions = engine.complete([first, *requests], on_first=kill)
+    assert not psutil.wait_procs([actor, *left], timeout=0)[1]
+    assert engine.replicas.restarts == {0: 1} and engine.replicas.where[0]["pid"] != actor.pid
+    assert {c.version_spans for c in completions.values()} == {((2, LONG),), ((2, 20),)}
+    assert_log_probs(completions, requests, make_model(2))
+    same = [(completions[name].token_ids == undisturbed[name].token_ids).all() for name in undisturbed]
+    assert sum(same) > 0.8 * len(same)  # a seed's draws are the same; rounding depends on who shares the batch
 
 
 def test_a_cache_that_does_not_fit_is_told_from_the_engines_process(ray_cluster, tmp_path):

@@ -1,4 +1,5 @@
 """The order of a publication, and what the probe refuses; the processes are stand-ins that write down their calls."""
+import asyncio
 import os
 import subprocess
 from types import SimpleNamespace
@@ -31,8 +32,10 @@ class Trainer:
 
 
 def replicas(log):
+    update = lambda version, directories, chosen: log.append(("update", version, directories, chosen))
     return SimpleNamespace(wake=lambda tag: log.append(("wake", tag)),
-                           update_weights=lambda version, directories: log.append(("update", version, directories)))
+                           start=lambda chosen: log.append(("start", chosen)),
+                           update_weights=update)
 
 
 def test_a_publication_wakes_weights_transfers_and_wakes_the_cache():
@@ -40,11 +43,36 @@ def test_a_publication_wakes_weights_transfers_and_wakes_the_cache():
     sync = WeightSync(Trainer(log), replicas(log), RolloutConfig(dtype="fp32"))
     assert sync.publish() == 1
     directory = str(sync.directory / "version_1")
-    assert log == [("wake", "weights"), ("write", directory, "fp32"), ("update", 1, {
-        "a": directory,
-        "b": directory
-    }), ("remove", directory), ("wake", "kv_cache")]
+    assert log == [("wake", "weights"), ("write", directory, "fp32"),
+                   ("update", 1, {
+                       "a": directory,
+                       "b": directory
+                   }, None), ("remove", directory), ("wake", "kv_cache")]
     assert sync.publish() == 2 and log[6][1].endswith("version_2")
+
+
+@pytest.mark.parametrize("transport", ["file", "ipc"])
+def test_a_successor_takes_the_current_weights_from_files(transport):
+    log = []
+    sync = WeightSync(Trainer(log), replicas(log), RolloutConfig(dtype="fp32", transport=transport))
+    asyncio.run(sync.bring_up(3))
+    assert log == [("start", [3])]  # version 0 is what it loads
+    sync.version = 7
+    log.clear()
+    asyncio.run(sync.bring_up(1))
+    directory = str(sync.directory / "version_7")
+    assert log == [("start", [1]), ("write", directory, "fp32"),
+                   ("update", 7, {"a": directory, "b": directory}, [1]), ("remove", directory)]  # yapf: disable
+
+
+def test_replicas_that_are_lost_in_a_transfer_are_dropped():
+    log = []
+    trainer, config = Trainer(log), RolloutConfig(transport="ipc", request_timeout=9.0)
+    trainer.send_weights = lambda handles, dtype, timeout: [{2: "failed in transfer"}, {}]
+    ours = SimpleNamespace(wake=lambda tag: None, handles={}, config=config,
+                           drop=lambda *what: log.append(what), set_version=log.append)  # yapf: disable
+    WeightSync(trainer, ours, config).publish()
+    assert log == [(2, "failed in transfer"), 1]
 
 
 def test_closing_removes_what_is_left_on_this_node():
