@@ -4,15 +4,29 @@
 """
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.engine_failures import replica_killed, trainer_killed
 from bench.kills import kills
 from bench.stamp import stamp
+from bench.world_sizes import world_sizes
 
 RESULTS = Path(__file__).parents[1] / "bench" / "engine.json"
-PARTS: dict[str, Callable[[], dict[str, Any]]] = {"kills": kills}
+
+
+def failures() -> dict[str, Any]:
+    """A replica killed in mid-generation, and a training worker."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        report = {f"replica killed, {engine}": replica_killed(engine, folder / engine) for engine in ("hf", "vllm")}
+        report["trainer killed"] = trainer_killed("hf", folder / "trainer")
+    return report | {"passed": all(part["passed"] for part in report.values())}
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {"failures": failures, "world_sizes": world_sizes, "kills": kills}
 
 
 def main(names: Sequence[str]) -> int:

@@ -1,15 +1,10 @@
-"""Processes of real main_ppo runs are killed in mid-generation: what the run then does, against an undisturbed one.
-
-    python -m bench.engine_failures      prints all figures; exit code 1 if one of them is not as it should be
-"""
-import json
+"""Processes of real main_ppo runs are killed in mid-generation: what the run then does, against an undisturbed one."""
 import os
 import re
 import runpy
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +13,12 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 
+from tests.support.spelling import learned, read_metrics
+
 ROOT = Path(__file__).parents[1]
 STEPS = 3
 GENERATING = 0.5  # s of CPU time since the step began, by which a replica must be in the midst of its work
 START_LIMIT, RUN_LIMIT, END_LIMIT = 600.0, 1200.0, 30.0  # s
-NOT_LEARNED = re.compile(r"timing|perf/|reward/.*/latency")  # how long and how large, not what
 # vLLM rounds as its batch is composed, so that some samples of the resent units differ after a few tokens.
 CLOSE = 0.05
 REWARD = """
@@ -40,7 +36,7 @@ def replica_killed(engine: str, folder: Path, *overrides: str) -> dict[str, Any]
         victim.kill()
         code = run.wait(RUN_LIMIT)
         output = run.output()
-    killed = _learned(folder / "killed")
+    killed = learned(read_metrics(folder / "killed"))
     differences = [
         abs(ours[name] - theirs[name]) / max(1.0, abs(theirs[name]))
         for ours, theirs in zip(killed, whole, strict=False)
@@ -150,12 +146,7 @@ def _run(engine: str, folder: Path, *overrides: str) -> list[dict[str, float]]:
     with _Run(engine, folder, *overrides) as run:
         if run.wait(RUN_LIMIT):
             raise RuntimeError(run.output())
-    return _learned(folder)
-
-
-def _learned(folder: Path) -> list[dict[str, float]]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if not NOT_LEARNED.match(name)} for line in lines]
+    return learned(read_metrics(folder))
 
 
 def _answers(folder: Path) -> list[str]:
@@ -173,19 +164,3 @@ def _inputs(folder: Path) -> Path:
         task["make_model"](inputs / "model", seed=1)
         (inputs / "reward.py").write_text(REWARD)
     return inputs
-
-
-def main() -> int:
-    """Runs all; -> the exit code."""
-    passed = True
-    for part in (replica_killed, trainer_killed):
-        for engine in ("hf", "vllm"):
-            with tempfile.TemporaryDirectory() as folder:
-                result = part(engine, Path(folder) / "run")
-            print(f"{part.__name__}, {engine}: {json.dumps(result)}", flush=True)
-            passed = passed and result["passed"]
-    return 0 if passed else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
