@@ -82,7 +82,7 @@ def test_only_so_many_rows_are_shown(write, capsys):
     ("rows.jsonl", "{\n", "line 1"),
     ("rows.json", "{}", "row 0: there is no data_source"),
     ("rows.json", "[3]", "must hold a list"),
-    ("rows.json", "{}\n{", "line 2 is not JSON"),
+    ("rows.json", "[{", "line 1 is not JSON"),
     ("rows.jsonl", "\n[1]\n", "line 2 is not an object"),
     ("rows.jsonl", '{"data_source": "\udcff"}', "line 1 is not JSON"),
     ("rows.jsonl", '{"data_source": "m", "reward_model": {"ground_truth": "1"}, "extra_info": "x"}',
