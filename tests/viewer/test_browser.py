@@ -209,13 +209,13 @@ def test_dataset_filter_search_walk_and_link(screen, dataset_file):
 
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory):
-    """What scripts/quickstart/run.py makes, with fewer steps and validation answers under the seed's key."""
+    """scripts/quickstart/run.py in few steps from its untrained model; answers are logged by the seed's key."""
     folder = tmp_path_factory.mktemp("quickstart")
     few = ["trainer.total_training_steps=2", "trainer.test_freq=1", "trainer.save_freq=-1", "data.train_batch_size=8",
            "data.val_max_samples=16", "actor_rollout_ref.rollout.n=4", "actor_rollout_ref.actor.ppo_mini_batch_size=8",
            "reward_model.num_workers=1", "trainer.val_generations_to_log_to_wandb=6"]  # yapf: disable
-    script = ("import sys, run; run.SFT_STEPS = 4; run.WARM_MODEL = run.SFT / 'global_step_4' / 'huggingface'; "
-              "run.main(sys.argv[1:])")
+    script = ("import sys, run; run.WARM_MODEL, train = run.MODEL, run.train; "
+              "run.train = lambda *job: 'main_sft' in job[1] or train(*job); run.main(sys.argv[1:])")
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/scripts/quickstart"}
     done = subprocess.run([sys.executable, "-c", script, *few], cwd=folder, env=environment, timeout=500, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)  # yapf: disable
