@@ -92,7 +92,9 @@ def look(url: str, rows: int, server: subprocess.Popen) -> dict[str, dict[str, f
     """Seconds until a view's text is on the screen, and the server's peak memory after each."""
     from playwright.sync_api import sync_playwright
 
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        sys.exit("bench.viewer: there is no Chromium: apt-get install chromium")
     found = {}
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

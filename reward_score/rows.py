@@ -24,10 +24,11 @@ class Row:
 
 
 def read_rows(file: str) -> Iterator[Row]:
-    """The rows of a `.parquet`, `.jsonl` or `.json` (a list) file.
+    """The rows of a `.parquet`, `.jsonl` or `.json` (a list, or a row per line) file.
 
     Raises:
-        ValueError: no such file, another format, or a row without `data_source` or `reward_model.ground_truth`.
+        ValueError: no such file, another format, a line that is no object, or a row without `data_source` or
+            `reward_model.ground_truth`.
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -45,7 +46,10 @@ def _row(file: str, number: int, fields: dict) -> Row:
         raise ValueError(f"{file} row {number}: there is no data_source")
     if not isinstance(reward_model, dict) or reward_model.get("ground_truth") is None:
         raise ValueError(f"{file} row {number}: there is no reward_model.ground_truth")
-    extra_info = {key: value for key, value in (fields.get("extra_info") or {}).items() if value is not None}
+    extra_info = fields.get("extra_info") or {}
+    if not isinstance(extra_info, dict):
+        raise ValueError(f"{file} row {number}: extra_info is not an object")
+    extra_info = {key: value for key, value in extra_info.items() if value is not None}
     return Row(file, number, fields["data_source"], reward_model["ground_truth"], extra_info)
 
 
@@ -59,19 +63,30 @@ def _parquet(path: Path) -> Iterator[dict]:
 
 
 def _json_lines(path: Path) -> Iterator[dict]:
-    with path.open() as lines:
-        for number, line in enumerate(lines):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path} line {number + 1}: {error}") from error
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _object(line, f"{path} line {number}")
 
 
 def _json_list(path: Path) -> Iterator[dict]:
+    """A list of rows; or, since the ending is used for both, a row per line, as training reads it."""
     try:
-        rows = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if not isinstance(rows, list):
-        raise ValueError(f"{path}: the file must hold a list of rows; for a row per line name it .jsonl")
+        rows = json.loads(path.read_bytes())
+    except ValueError:
+        yield from _json_lines(path)
+        return
+    rows = [rows] if isinstance(rows, dict) else rows
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{path}: the file must hold a list of rows, or a row per line")
     yield from rows
+
+
+def _object(line: bytes, where: str) -> dict:
+    try:
+        row = json.loads(line.decode())
+    except ValueError as error:
+        raise ValueError(f"{where} is not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"{where} is not an object: a row is {{\"data_source\": …, \"reward_model\": …}}")
+    return row

@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 
 name=${1:?"which part? one of: $(cd bench && echo accept_*.py | sed 's/accept_//g; s/\.py//g')"}
 [ -f "bench/accept_$name.py" ] || { echo "no bench/accept_$name.py" >&2; exit 2; }
-bash scripts/install.sh math cpu data dev
+bash scripts/install.sh math cpu data viewer dev
 exec .venv/bin/python -m "bench.accept_$name" "${@:2}"

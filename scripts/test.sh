@@ -14,6 +14,7 @@ if ! command -v shellcheck >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-ge
   { apt-get update -qq && apt-get install -y -qq shellcheck; } >/dev/null 2>&1 ||
     echo "shellcheck cannot be installed: its tests will be skipped" >&2
 fi
+# shellcheck source=/dev/null
 source .venv/bin/activate
 # shellcheck disable=SC2086
 yapf --diff --parallel --recursive $code || { echo "yapf: run yapf -i -r on these files" >&2; exit 1; }

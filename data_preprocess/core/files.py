@@ -61,17 +61,12 @@ def _arrow(path: Path) -> Iterator[Example]:
 
 
 def _json_lines(path: Path) -> Iterator[Example]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                example = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number} is not JSON ({error})") from error
-            if not isinstance(example, dict):
-                raise ValueError(f"{path}, line {number} is not an object")
-            yield example
+    from verl.utils.dataset.rows import parse_lines
+
+    for number, example in parse_lines(path):
+        if isinstance(example, str):
+            raise ValueError(f"{path}, line {number} {example}")
+        yield example
 
 
 def _json(path: Path) -> Iterator[Example]:

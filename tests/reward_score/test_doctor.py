@@ -80,13 +80,25 @@ def test_only_so_many_rows_are_shown(write, capsys):
     ("rows.csv", "a", "its name must end in"),
     ("rows.jsonl", "{}\n", "row 0: there is no data_source"),
     ("rows.jsonl", "{\n", "line 1"),
-    ("rows.json", "{}", "must hold a list"),
+    ("rows.json", "{}", "row 0: there is no data_source"),
+    ("rows.json", "[3]", "must hold a list"),
+    ("rows.json", "[{", "line 1 is not JSON"),
+    ("rows.jsonl", "\n[1]\n", "line 2 is not an object"),
+    ("rows.jsonl", '{"data_source": "\udcff"}', "line 1 is not JSON"),
+    ("rows.jsonl", '{"data_source": "m", "reward_model": {"ground_truth": "1"}, "extra_info": "x"}',
+     "extra_info is not"),
     ("rows.jsonl", '{"data_source": "math", "reward_model": {}}', "row 0: there is no reward_model.ground_truth"),
 ])
 def test_a_file_that_cannot_be_read_is_told(tmp_path, capsys, name, text, words):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
     assert main([str(tmp_path / name), "--workers", "1"]) == 2
     assert words in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_lines_are_utf8_and_may_be_blank(tmp_path):
+    line = json.dumps(row("a", "ü"), ensure_ascii=False)
+    (tmp_path / "rows.json").write_text(f"{line}\n \n{line}\n", encoding="utf-8")
+    assert [(row.number, row.ground_truth) for row in read_rows(str(tmp_path / "rows.json"))] == [(0, "ü"), (1, "ü")]
 
 
 def test_numpy_and_merged_columns_are_read_as_plain_values(write):

@@ -1,55 +1,15 @@
 """The CPU template on two nodes of a fake SLURM, each with a network, /tmp and shared memory of its own."""
-import json
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.support.fake_slurm.cluster import FakeCluster, why_not
-from tests.support.spelling import ROOT, make_inputs
+from tests.support.fake_slurm.job import Job
+from tests.support.spelling import make_inputs
 
 REASON = why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.skipif(REASON is not None, reason=str(REASON))]
-TEMPLATE = "scripts/templates/cpu-fsdp-tiny-grpo.sh"
-LIMIT = 240  # s; a start and a few steps take 50 s on two cores of which nobody else wants anything
-
-
-class Job:
-    """A submission of the template on two nodes of `cluster`."""
-
-    def __init__(self, cluster: FakeCluster, name: str, *overrides: str, **env: str):
-        folder = cluster.folder
-        self.log, self.logs, self.run = folder / f"{name}.log", folder / f"{name}-logs", folder / "run"
-        arguments = [
-            "trainer.test_freq=-1", "trainer.val_before_train=False", "trainer.save_freq=1", "data.train_batch_size=8",
-            "actor_rollout_ref.actor.ppo_mini_batch_size=8", "actor_rollout_ref.rollout.n=4",
-            "reward_model.num_workers=1", f"trainer.default_local_dir={self.run}"
-        ]
-        env = cluster.env | {
-            "BASE_MODEL": f"{folder}/in/model",
-            "DATA_DIR": f"{folder}/in",
-            "LOG_DIR": str(self.logs)
-        } | env
-        command = ["sbatch", "--nodes=2", "--wait", f"--output={self.log}", TEMPLATE, *arguments, *overrides]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
-
-    def wait(self, limit: float) -> int:
-        try:
-            return self.process.wait(timeout=limit)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            pytest.fail(f"the job has not ended within {limit} s:\n{self.output}")
-
-    def wait_for(self, path: Path) -> None:
-        deadline = time.monotonic() + LIMIT
-        while not path.exists():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.output
-            time.sleep(0.1)
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text() + "".join(f"\n{p.name}: {p.read_text()}" for p in self.logs.glob("*.log"))
 
 
 def left(cluster: FakeCluster) -> list[str]:
@@ -84,12 +44,11 @@ def test_it_trains_on_two_nodes_names_a_lost_one_and_resumes(cluster):
     assert list((job.logs / "n2.ray").glob("raylet*")), "logs are kept"
     assert left(cluster) == []
 
-    done = int((job.run / "latest_checkpointed_iteration.txt").read_text())
+    done = job.last_step
     again = Job(cluster, "second", f"trainer.total_training_steps={done + 1}")
-    assert again.wait(LIMIT) == 0, again.output
+    assert again.wait() == 0, again.output
     assert f"resumed from {job.run}/global_step_{done}" in again.output
-    steps = [json.loads(line)["step"] for line in (job.run / "metrics.jsonl").read_text().splitlines()]
-    assert steps == list(range(1, done + 2)), "each step once"
+    assert again.steps == list(range(1, done + 2)), "each step once"
     assert left(cluster) == []
 
 
@@ -103,7 +62,7 @@ def test_a_node_that_does_not_come_is_named(cluster):
 
 def test_the_drivers_exit_code_is_the_jobs(cluster):
     job = Job(cluster, "wrong", "trainer.no_such_key=1")
-    assert job.wait(LIMIT) == 2
+    assert job.wait() == 2
     assert "unknown key trainer.no_such_key" in job.output
     assert left(cluster) == []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_slurm.job import ON_CPUS, SMALL
 from tests.support.runs import rl_row, save_lm, write_rows
 from tests.support.spelling import ROOT
 from verl.config import load_ppo_config
@@ -88,6 +89,14 @@ def test_arguments_and_environment_override(name, folder):
     commands, _ = dry_run(name, folder, "trainer.total_epochs=2", "data.seed=7", EXPERIMENT="mine", NNODES="2")
     config = load_ppo_config(trainer_arguments(commands))
     assert (config.trainer.total_epochs, config.data.seed, config.trainer.experiment_name) == (2, 7, "mine")
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_acceptance_run_fits_two_cpu_nodes(name, folder):
+    """What bench/templates.py adds; there each of them trains."""
+    config = load_ppo_config(trainer_arguments(dry_run(name, folder, *SMALL, *ON_CPUS, GPUS_PER_NODE="0")[0]))
+    assert (config.trainer.nnodes, config.trainer.n_gpus_per_node, config.trainer.device) == (2, 1, "cpu")
+    assert config.actor_rollout_ref.rollout.name == "hf" and config.data.train_batch_size == 8
 
 
 @pytest.mark.parametrize("name", PPO)

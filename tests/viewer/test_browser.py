@@ -1,4 +1,5 @@
 """The viewer in headless Chromium. Screenshots go to $VIEWER_SCREENSHOTS, else to the test's temporary folder."""
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +19,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("no Chromium: apt-get install chromium", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[dev]")
-WAIT = 15_000  # ms
+pytestmark = pytest.mark.timeout(600)  # the first test that needs a run makes it
+WAIT = 60_000  # ms; the cores may be shared
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +205,90 @@ def test_dataset_filter_search_walk_and_link(screen, dataset_file):
     screen.page.keyboard.press("Escape")
     screen.type("Search in prompts", "truth-99").has_query(q="truth-99", row="99").sees("Question 99")
     screen.shoot("dataset_search")
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory):
+    """scripts/quickstart/run.py in few steps from its untrained model; answers are logged by the seed's key."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    few = ["trainer.total_training_steps=2", "trainer.test_freq=1", "trainer.save_freq=-1", "data.train_batch_size=8",
+           "data.val_max_samples=16", "actor_rollout_ref.rollout.n=4", "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+           "reward_model.num_workers=1", "trainer.val_generations_to_log_to_wandb=6"]  # yapf: disable
+    script = ("import sys, run; run.WARM_MODEL, train = run.MODEL, run.train; "
+              "run.train = lambda *job: 'main_sft' in job[1] or train(*job); run.main(sys.argv[1:])")
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/scripts/quickstart"}
+    done = subprocess.run([sys.executable, "-c", script, *few], cwd=folder, env=environment, timeout=500, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)  # yapf: disable
+    assert done.returncode == 0, done.stdout
+    return folder / "outputs" / "quickstart"
+
+
+@pytest.mark.slow
+def test_run_page_of_a_quick_start(screen, quickstart):
+    screen.open(path=quickstart / "rl").sees("critic/score/mean")
+    charts = screen.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")
+    playwright.expect(charts.first).to_be_visible(timeout=WAIT)
+    screen.shoot("quickstart_run")
+    screen.box("Metrics").click()
+    screen.page.keyboard.type("actor/lr")
+    screen.page.get_by_role("option", name="actor/lr").click()
+    screen.page.keyboard.press("Escape")
+    screen.page.wait_for_function("location.search.includes('actor%2Flr')")
+    screen.page.locator("main, [data-testid=stMain]").get_by_text("actor/lr").first.wait_for()
+    screen.open(path=quickstart / "rl").click("Show train samples").has_query(page="Rollouts", set="train")
+
+
+@pytest.mark.slow
+def test_rollouts_page_of_a_quick_start(screen, quickstart):
+    rows = pq.read_table(quickstart / "rl" / "rollouts" / "step_2.parquet").to_pylist()
+    words = {row["uid"]: row["ground_truth"][::-1] for row in rows}
+    first, second, *_ = sorted(words, key=int)
+    word = words[second]
+    screen.open(path=quickstart / "rl", page="Rollouts").sees("Step 2")
+    screen.has_query(prompt=first).shoot("quickstart_rollouts")
+    screen.click("Next").has_query(prompt=second).sees(f"nus): {word}")
+    screen.click("Next", 1).has_query(sample="1")
+    link = screen.page.url
+    screen.choose("^Step|Step$", "1").has_query(step="1").sees("Step 1")
+    screen.open(path=quickstart / "rl", page="Rollouts", q=f": {word}<").has_query(prompt=second)
+    screen.choose("^Status|Status$", "ok").has_query(status="ok")
+    screen.page.keyboard.press("Escape")
+    screen.shoot("quickstart_search")
+    screen.page.goto(link)
+    screen.settle().has_query(prompt=second, sample="1", step="2").sees(f"nus): {word}")
+
+
+@pytest.mark.slow
+def test_dataset_page_of_a_quick_start(screen, quickstart):
+    file = quickstart / "data" / "held_out.parquet"
+    truths = [row["reward_model"]["ground_truth"] for row in pq.read_table(file).to_pylist()]
+    screen.open(path=file).sees("of 256 rows")
+    screen.click("Next").has_query(row="1").sees(truths[1])
+    screen.choose("^Source|Source$", "reasoning_gym (256)").has_query(source="reasoning_gym")
+    screen.page.keyboard.press("Escape")
+    screen.type("Search in prompts", truths[7]).has_query(q=truths[7], row=str(truths.index(truths[7])))
+    screen.shoot("quickstart_dataset")
+    link = screen.page.url
+    screen.open(path=file)
+    screen.page.goto(link)
+    screen.settle().has_query(q=truths[7], source="reasoning_gym").sees(truths[7])
+
+
+@pytest.mark.slow
+def test_wandb_table_of_a_quick_start(screen, quickstart):
+    file = quickstart / "rl" / "val_generations.table.json"
+    rows = json.loads(file.read_text())["data"]
+    assert [row[0] for row in rows] == [0, 1, 2] and len(rows[0]) == 1 + 3 * 6
+    screen.open(path=file).sees("Step 2")
+    screen.click("Next").has_query(prompt="2")
+    screen.choose("^Step|Step$", "1").has_query(step="1").sees("Step 1")
+    asked = re.search(r"nus\): (\w+)", rows[1][7])[1]
+    screen.type("Search in prompts", asked).has_query(q=asked).sees(f"nus): {asked}")
+    screen.shoot("quickstart_table")
+    link = screen.page.url
+    screen.open()
+    screen.page.goto(link)
+    screen.settle().has_query(q=asked, step="1").sees(f"nus): {asked}")
 
 
 def test_a_file_that_cannot_be_shown_is_an_error_in_words(screen, tmp_path):

@@ -56,6 +56,12 @@ def test_welcome_and_files_that_cannot_be_shown(opened, tmp_path):
     assert opened(path=tmp_path / "x.parquet", type="run").error
 
 
+def test_streamlit_alone_is_told_what_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    app = AppTest.from_file(str(SCRIPT)).run()
+    assert "pip install -e '.[viewer]'" in app.error[0].value and not app.exception
+
+
 def test_arguments_of_the_command_line(opened, table_file):
     app = opened("--source-type", "wandb_table", "--file-path", str(table_file))
     assert app.header[0].value == "Step 20" and query(app)["path"] == str(table_file)

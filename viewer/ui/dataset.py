@@ -52,7 +52,7 @@ def _row(asker: Asker, wanted: RowFilter, sort: str, total: int) -> int:
     linked = _turn_to_link(asker, wanted, sort, pages)
     page = st.number_input("Page", 1, pages, key=_PAGE, on_change=lambda: st.session_state.pop(_LINKED, None))
     rows = asker.page(wanted, sort, page - 1)
-    st.dataframe(rows, hide_index=True, height=250)
+    st.dataframe(rows, hide_index=True, height=min(250, 38 + 35 * len(rows)))
     numbers = [row["row"] for row in rows]
     if linked is not None and linked == session.view().row and linked not in numbers:
         numbers = [linked, *numbers]
@@ -97,7 +97,7 @@ def _stepper(asker: Asker, wanted: RowFilter, sort: str, page: int, pages: int, 
 
 def _show(number: int, row: dict[str, Any]) -> None:
     raw = session.widget(st.toggle, "raw", "Raw text")
-    st.markdown(f"row **{number:,}**   {label(str(row.get('data_source') or ''))}")
+    st.markdown(" · ".join(filter(None, (f"row **{number:,}**", label(str(row.get("data_source") or ""))))))
     question, rest = st.columns(2)
     with question:
         for i, (role, content) in enumerate(messages_of(row["prompt"])):

@@ -174,15 +174,16 @@ def _show(sample: Row) -> None:
         "ended by": sample["finish_reason"],
         "source": sample["data_source"],
     }
-    st.markdown("   ".join(
+    st.markdown(" · ".join(
         f"{name} **{label(value)}**" for name, value in figures.items() if value not in (None, _NOTHING)))
     raw = session.widget(st.toggle, "raw", "Raw text")
     question, answer = st.columns(2)
     with question:
         st.subheader("Input")
         show_text(sample["prompt"], "input", raw)
-        st.subheader("Ground truth")
-        show_text(sample["ground_truth"], "truth", True)
+        if sample["ground_truth"] is not None:  # a wandb table has none
+            st.subheader("Ground truth")
+            show_text(sample["ground_truth"], "truth", True)
         if sample["extra"] and sample["extra"] != "{}":
             st.subheader("Reward says")
             show_text(sample["extra"], "extra", True)

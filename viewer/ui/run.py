@@ -73,13 +73,14 @@ def _charts(runs: Curves, chosen: tuple[str, ...], weight: float) -> None:
         rows = table(runs, name, weight)
         with columns[i % 2]:
             st.markdown(f"**{label(name)}**")
-            st.altair_chart(_lines(rows, smoothed=weight > 0), width="stretch")
+            st.altair_chart(_lines(rows, weight > 0, several=len(runs) > 1), width="stretch")
 
 
-def _lines(rows: list[dict], smoothed: bool) -> alt.LayerChart:
+def _lines(rows: list[dict], smoothed: bool, several: bool) -> alt.LayerChart:
+    legend = alt.Legend(title=None, orient="bottom") if several else None
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("step:Q", title=None, axis=alt.Axis(tickMinStep=1)),
-        color=alt.Color("run:N", legend=alt.Legend(title=None, orient="bottom")),
+        color=alt.Color("run:N", legend=legend),
         tooltip=["run:N", "step:Q", "value:Q", "smoothed:Q"],
     )
     raw = base.mark_line(opacity=0.25 if smoothed else 1, point=len(rows) < 60).encode(y=_scale("value"))

@@ -133,7 +133,7 @@ def parse_lines(file: Path) -> Iterator[tuple[int, Row | str]]:
             except ValueError as error:
                 yield number, f"is not JSON ({error}): correct the line"
                 continue
-            yield number, row if isinstance(row, dict) else 'is not an object: each line must be {"prompt": …}'
+            yield number, row if isinstance(row, dict) else "is not an object: each line must be {…}"
 
 
 def _read_file(path: str, key: str, foreign: Callable[[Path], RowFile | None] | None) -> RowFile:
