@@ -27,6 +27,7 @@ def config_of(settings: dict[str, Any]) -> PPOConfig:
         f"data.train_batch_size={settings['prompts']}", f"data.max_prompt_length={settings['prompt_tokens']}",
         f"data.max_response_length={settings['max_tokens']}", "algorithm.adv_estimator=grpo",
         f"{rollout}.name={settings['engine']}", f"{rollout}.n={settings['n']}",
+        f"{rollout}.enforce_eager=False",  # compiled, as TRL's is
         f"{rollout}.batch_size={settings['prompts'] * settings['n']}", f"{rollout}.dtype={settings['dtype']}",
         f"actor_rollout_ref.actor.ppo_mini_batch_size={settings['prompts']}",
         "actor_rollout_ref.actor.use_dynamic_bsz=True", "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=4096",
