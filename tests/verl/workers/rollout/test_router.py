@@ -15,8 +15,8 @@ from verl.workers.rollout.router import RolloutRouter
 DEADLINE, STALL = 100.0, 1000.0  # s of virtual time
 
 
-def scripted(*scripts, capacity=4, stall=STALL, max_restarts=9, **options):
-    config = RolloutConfig(request_timeout=DEADLINE, stall_timeout=stall, max_restarts=max_restarts)
+def scripted(*scripts, capacity=4, stall=STALL, max_restarts=9, name="vllm", **options):
+    config = RolloutConfig(name=name, request_timeout=DEADLINE, stall_timeout=stall, max_restarts=max_restarts)
     return ScriptedReplicas(*scripts, capacity=capacity, config=config, **options)
 
 
@@ -86,6 +86,13 @@ def test_what_a_lost_replica_still_owes_is_sent_to_another(end):
     assert sorted(arrived) == ids(unit("a", 3), unit("b", 1)) and max(times) == 3.0  # long before the successor is up
     assert replicas.received(1) == [[["b/0"], ["a/1", "a/2"]]]  # a/0 had arrived and stays
     assert replicas.dropped == [0] and replicas.received(0)[1] == []
+
+
+def test_a_fixed_batch_goes_whole_to_another_and_what_had_arrived_of_it_counts_once():
+    """hf computes a batch as one: the rest of it alone would round otherwise."""
+    arrived, _, replicas = route([unit("a", 3), unit("b", 1)], [Call("die", sizes=(1,))], [], name="hf")
+    assert sorted(arrived) == ids(unit("a", 3), unit("b", 1))
+    assert replicas.received(1) == [[["b/0"], ["a/0", "a/1", "a/2"]]]
 
 
 def test_all_units_of_a_lost_replica_are_sent_on_and_it_is_lost_once():
