@@ -57,7 +57,8 @@ def main(names: list[str]) -> int:
     """Runs the named parts, or all; -> the exit code. The file keeps what an earlier call found of other parts."""
     report = json.loads(RESULTS.read_text()) if names and RESULTS.exists() else {}
     for name in names or PARTS:
-        report |= {"command": "bash scripts/accept.sh surfaces", **stamp(), "goals": GOALS, name: PARTS[name]()}
+        about = {"command": f"bash scripts/accept.sh surfaces {name}", **stamp(), "goal": GOALS[name]}
+        report[name] = about | PARTS[name]()
         RESULTS.write_text(json.dumps(report, indent=2) + "\n")
         print(f"{name}: {'passed' if report[name]['passed'] else 'FAILED'}", flush=True)
     return 0 if all(report[name]["passed"] for name in names or PARTS) else 1

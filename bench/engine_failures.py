@@ -150,9 +150,8 @@ def _run(engine: str, folder: Path, *overrides: str) -> list[dict[str, float]]:
 
 
 def _answers(folder: Path) -> list[str]:
-    """Of the first two steps: later ones follow from them."""
-    files = [folder / "rollouts" / f"step_{step}.parquet" for step in (1, 2)]
-    return [text for file in files for text in pq.read_table(file, columns=["response"])["response"].to_pylist()]
+    """Of the step that was disturbed: later ones follow from it."""
+    return pq.read_table(folder / "rollouts" / "step_2.parquet", columns=["response"])["response"].to_pylist()
 
 
 def _inputs(folder: Path) -> Path:

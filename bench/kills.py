@@ -22,7 +22,8 @@ from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 from tests.support.spelling import learned, make_inputs, ppo_command, run, start
 from verl.trainer.checkpoint import LATEST
 
-STEPS, DEADLINE = 6, 300.0  # seconds
+STEPS = 6
+DEADLINE, END_LIMIT = 300.0, 30.0  # seconds, of a run; for its processes to end without their driver
 COMMON = (
     f"trainer.total_training_steps={STEPS}", "data.train_max_samples=20", "trainer.test_freq=3",
     "data.val_max_samples=8", "actor_rollout_ref.actor.optim.lr_scheduler_type=cosine",
@@ -60,18 +61,18 @@ def kills(count: int = 10, seed: int = 0) -> dict[str, Any]:
 
 def _kill_again_and_again(inputs: Path, name: str, count: int, rng: random.Random) -> dict[str, Any]:
     whole, times = _untouched(inputs, name)
-    killed, killings, tree = inputs / f"killed_{name}", [], []
+    killed, killings, left = inputs / f"killed_{name}", [], []
     save = "async" if name == "ppo" else "sync"
     command = _command(inputs, killed, (*KINDS[name], *SAVES[save]))
     for i in range(count):
         killings.append({"instant": INSTANTS[i % len(INSTANTS)], "who": ("driver", "all processes")[i % 2]})
-        tree += _run_and_kill(command, killed, times, killings[-1], rng)
+        left += _run_and_kill(command, killed, times, killings[-1], rng)
         print(json.dumps(killings[-1]), flush=True)
-    run(command, inputs / "log", DEADLINE)
-    left = sum(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in tree)
+    resumed = "resumed from" in run(command, inputs / "log", DEADLINE)
     differs = _differences(killed, whole)
-    return {"save": save, "kills": killings, "differs": differs, "processes left": left,
-            "passed": not differs and not left and not any(k["run had ended"] for k in killings)}  # yapf: disable
+    passed = resumed and not differs and not left and not any(kill["run had ended"] for kill in killings)
+    return {"save": save, "kills": killings, "resumed": resumed, "differs": differs, "processes left": len(left),
+            "passed": passed}  # yapf: disable
 
 
 def _command(inputs: Path, out: Path, overrides: tuple[str, ...]) -> list[str]:
@@ -91,7 +92,9 @@ def _untouched(inputs: Path, name: str) -> tuple[Path, list[float]]:
 
 def _run_and_kill(command: list[str], out: Path, times: list[float], case: dict[str, Any],
                   rng: random.Random) -> list[psutil.Process]:
-    """Kills a run at the instant that `case` names; adds to it what the run had done; -> the run's processes."""
+    """Kills a run at the instant that `case` names; adds to it what the run had done; -> those of its processes that
+    lived on.
+    """
     step_seconds = (times[-1] - times[0]) / (len(times) - 1)
     saved, leftovers = _saved(out), _half_written(out)
     delays = {"start": times[0], "step": step_seconds, "save": SAVE_SECONDS, "any": times[0] + step_seconds}
@@ -105,11 +108,11 @@ def _run_and_kill(command: list[str], out: Path, times: list[float], case: dict[
         assert time.monotonic() < began + DEADLINE, log.read_text()
         time.sleep(0.001)
     time.sleep(delay)
-    tree = _kill(job, case["who"])
+    left = _kill(job, case["who"])
     case |= {"after seconds": round(time.monotonic() - began, 2), "saved before": saved, "saved": _saved(out),
              "files": sorted(path.name for path in out.glob("*global_step*")),
              "run had ended": job.wait() != -signal.SIGKILL}  # yapf: disable
-    return tree
+    return left
 
 
 def _saved(out: Path) -> int:
@@ -128,7 +131,7 @@ def _kill(job: subprocess.Popen, who: str) -> list[psutil.Process]:
     for process in tree if who == "all processes" else ():
         with suppress(psutil.NoSuchProcess):  # they end without their driver, too
             process.kill()
-    return tree
+    return psutil.wait_procs(tree, timeout=END_LIMIT)[1]
 
 
 def _lines(out: Path) -> list[str]:

@@ -71,9 +71,12 @@ def _json_lines(path: Path) -> Iterator[dict]:
 
 def _json_list(path: Path) -> Iterator[dict]:
     """A list of rows; or, since the ending is used for both, a row per line, as training reads it."""
+    content = path.read_bytes()
     try:
-        rows = json.loads(path.read_bytes())
-    except ValueError:
+        rows = json.loads(content)
+    except ValueError as error:
+        if not content.lstrip().startswith(b"{"):
+            raise ValueError(f"{path} is not JSON ({error})") from error
         yield from _json_lines(path)
         return
     rows = [rows] if isinstance(rows, dict) else rows

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
-TIMES = re.compile(r"timing_|perf/|reward/.*/latency_")
+TIMES = re.compile(r"timing_|perf/|memory/|reward/.*/latency_")
 
 
 def load_script(path: str) -> ModuleType:

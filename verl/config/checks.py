@@ -34,7 +34,6 @@ def check_ppo(config: PPOConfig) -> list[str]:
         _run(config.trainer, config.data.val_files),
         _model_files("actor_rollout_ref.model", model.path, model.tokenizer_path),
         _activations("actor_rollout_ref.model", model),
-        _activations("critic.model", config.critic.model),
         _data_files(config.data.train_files, config.data.val_files),
         _reward_file(config),
         _overlong_penalty(config),
@@ -195,6 +194,7 @@ def _critic(config: PPOConfig) -> Iterator[str]:
         return
     if config.critic.model.path:
         yield from _model_files("critic.model", config.critic.model.path, None)
+    yield from _activations("critic.model", config.critic.model)
     yield from _critic_batches(config)
 
 

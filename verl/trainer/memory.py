@@ -1,4 +1,5 @@
 """Which keys to change when memory runs out in a phase, and the metrics of how much each phase took."""
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -62,16 +63,18 @@ def memory_keys_are_named(config: PPOConfig | SFTConfig, device: str, trainer: _
         text, limit = str(error), config.trainer.worker_memory_limit_gb
         if limit and " died in " in text and not says_out_of_memory(text):
             raise WorkerFailure(f"{text}\ntrainer.worker_memory_limit_gb={limit:g} is set: native code that meets the "
-                                "limit ends its process like this") from None
+                                "limit may end its process like this") from None
         if not says_out_of_memory(text):
             raise
-        known = "" if NAMED in text else f"{NAMED} {trainer.phase}: "
-        raise OutOfMemory(f"{known}{text}\n{advice(config, device, trainer.phase, text)}") from None
+        named = re.search(rf"{NAMED} (\w+)", text)  # the worker knows better what it was at
+        phase = named[1] if named else trainer.phase
+        known = "" if named else f"{NAMED} {phase}: "
+        raise OutOfMemory(f"{known}{text}\n{advice(config, device, phase, text)}") from None
 
 
 def advice(config: PPOConfig | SFTConfig, device: str, phase: str, error: str) -> str:
     """What to change, of what `config` leaves open on `device`; keys that are lowered with their values now."""
-    lacks_host = device == "cuda" and "cuda" not in error.lower()
+    lacks_host = device == "cuda" and not re.search("cuda|gpu memory|cache", error.lower())
     keys = _HOST_OF_A_GPU if lacks_host and phase != "start_replicas" else KEYS.get(phase, ())
     lower, settings = [], []
     for entry in keys:

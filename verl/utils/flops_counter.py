@@ -1,4 +1,5 @@
 """What a sequence costs, in floating-point operations."""
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,5 +73,5 @@ def causal_pairs(lengths: np.ndarray, window: int | None) -> np.ndarray:
 
 def device_peak(name: str) -> float | None:
     """Operations per second of the GPU `name` at best; None where we do not know."""
-    known = [part for part in PEAKS if part in name]
+    known = [part for part in PEAKS if re.search(rf"\b{part}\b", name)]
     return PEAKS[max(known, key=len)] if known else None

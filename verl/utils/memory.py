@@ -1,5 +1,6 @@
 """How much memory a process takes, what it may take, and how its exceptions say that there is none left."""
 import ctypes
+import math
 import re
 import resource
 import signal
@@ -63,7 +64,7 @@ def in_use() -> str:
 
 
 def limit_memory(gib: float, key: str) -> None:
-    """Caps the private memory of this process and of those that it starts, at what `key` says. Beyond it allocators
+    """Caps the private memory of this process, and of each that it starts, at what `key` says. Beyond it allocators
     raise. ValueError for less than this process has now and room to work.
 
     Data is limited (RLIMIT_DATA), not address space: torch, CUDA and Ray reserve far more addresses than they touch,
@@ -72,7 +73,7 @@ def limit_memory(gib: float, key: str) -> None:
     limit, data = int(gib * GIB), psutil.Process().memory_info().data
     if limit < data + LEAST_ROOM:
         raise ValueError(f"{key}={gib:g}: a process has {data / GIB:.2f} GiB before it loads a model; set it to "
-                         f"{(data + LEAST_ROOM) / GIB:.1f} or more, and add what the model needs")
+                         f"{math.ceil((data + LEAST_ROOM) / GIB * 10) / 10} or more, and add what the model needs")
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     # Ray's handler of abort() wants memory itself: native code that got none would abort for ever.
     ctypes.CDLL(None).signal(signal.SIGABRT, signal.SIG_DFL)
