@@ -11,6 +11,7 @@ leaves a complete checkpoint that the text file names. This may happen in the ba
 workers write copies of their state, a thread of the driver gives the name, and at most one save is on its way.
 """
 import json
+import logging
 import re
 import shutil
 import threading
@@ -30,6 +31,7 @@ from verl.single_controller import WorkerGroup
 from verl.utils.fs import atomic_directory, atomic_write_text, put_back
 from verl.workers.engine.checkpoint import hf_folder
 
+logger = logging.getLogger(__name__)
 LATEST = "latest_checkpointed_iteration.txt"
 CLOSE_TIMEOUT = 30.0  # s
 POLL = 0.5  # s between looks at a save in the background
@@ -106,17 +108,22 @@ class CheckpointManager:
     def wait(self) -> None:
         """Until no save is on its way; raises as `check`. TimeoutError after trainer.call_timeout."""
         pending, limit = self._pending, self.config.call_timeout
-        self._pending = None
-        if pending and not futures.wait([pending], limit).done:
+        if pending is None:
+            return
+        if not futures.wait([pending], limit).done:
             raise TimeoutError(f"the checkpoint before was not written within {limit:g} s; raise trainer.call_timeout, "
                                "or save less often")
-        if pending:
-            pending.result()
+        self._pending = None
+        pending.result()
 
     def close(self) -> None:
         """Gives a save on its way some time: it is worth having, whatever has ended the run."""
-        if self._pending:
-            futures.wait([self._pending], CLOSE_TIMEOUT)
+        if self._pending is None:
+            return
+        if not futures.wait([self._pending], CLOSE_TIMEOUT).done:
+            logger.warning("the checkpoint on its way was not finished within %.0f s", CLOSE_TIMEOUT)
+        elif error := self._pending.exception():
+            logger.warning("the checkpoint on its way was not written: %s", error)
 
     def find(self) -> Path | None:
         """The folder to resume from, or None for a fresh run."""

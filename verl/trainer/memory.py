@@ -18,6 +18,8 @@ _ACTOR = (f"{_R}.actor.ppo_max_token_len_per_gpu", f"{_R}.actor.ppo_micro_batch_
 _AWAY = (f"{_R}.actor.fsdp_config.param_offload=True", f"{_R}.actor.fsdp_config.optimizer_offload=True",
          f"{_R}.ref.fsdp_config.param_offload=True", "critic.model.fsdp_config.param_offload=True",
          "critic.model.fsdp_config.optimizer_offload=True")  # yapf: disable
+_WAIT = (f"{_R}.actor.checkpoint.async_save=False", "critic.checkpoint.async_save=False",
+         "checkpoint.async_save=False")  # yapf: disable
 _UPDATE = ("{model}.enable_gradient_checkpointing=True", "{model}.enable_activation_offload=True")
 _SFT = ("data.max_token_len_per_gpu", "data.micro_batch_size_per_gpu", "fsdp_config.optimizer_offload=True")
 
@@ -38,11 +40,11 @@ KEYS: dict[str, tuple[str, ...]] = {
                       *(key.format(model="critic.model") for key in _UPDATE), *_CACHE, *_AWAY),
     "update_actor": (*_ACTOR, *(key.format(model=f"{_R}.model") for key in _UPDATE), *_CACHE, *_AWAY),
     "update_weights": (*_CACHE, *_AWAY),
-    "save_checkpoint": (*_CACHE, *_AWAY),
+    "save_checkpoint": (*_WAIT, *_CACHE, *_AWAY),
     "update_sft": (*_SFT, *(key.format(model="model") for key in _UPDATE)),
     "evaluate_sft": _SFT,
 }  # yapf: disable
-_HOST_OF_A_GPU = (*(key.replace("True", "False") for key in _AWAY), "fsdp_config.param_offload=False",
+_HOST_OF_A_GPU = (*_WAIT, *(key.replace("True", "False") for key in _AWAY), "fsdp_config.param_offload=False",
                   "fsdp_config.optimizer_offload=False", "data.train_batch_size", "reward_model.num_workers",
                   "reward_model.memory_limit_mb")  # yapf: disable
 

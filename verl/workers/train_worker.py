@@ -22,9 +22,10 @@ from verl.protocol import DataProto
 from verl.single_controller import Dispatch, Worker, register
 from verl.utils.external import import_external_modules
 from verl.utils.flops_counter import device_peak
-from verl.utils.memory import PhaseMemory, limit_memory
+from verl.utils.memory import PhaseMemory, limit_memory, out_of_memory_is_named
 from verl.utils.ragged import Ragged
 from verl.workers.engine.base import MicroBatchBounds
+from verl.workers.engine.checkpoint import Snapshot
 from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.losses import mismatch_metrics, ppo_loss, sft_loss, value_loss
 from verl.workers.mini_batches import POSITION, PROMPT
@@ -230,9 +231,14 @@ class TrainWorker(Worker):
         with self._phase("save_checkpoint", engine):
             snapshot = engine.snapshot(contents, on_host=background)
             if background:
-                self.writes.append(self.writer.submit(snapshot.write, Path(directory), role))
+                self.writes.append(self.writer.submit(self._write, snapshot, Path(directory), role))
             else:
                 snapshot.write(Path(directory), role)
+
+    @staticmethod
+    def _write(snapshot: Snapshot, directory: Path, role: str) -> None:
+        with out_of_memory_is_named("save_checkpoint"):
+            snapshot.write(directory, role)
 
     @register(Dispatch.ONE_TO_ALL)
     def saved(self) -> bool:

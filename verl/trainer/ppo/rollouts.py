@@ -70,10 +70,12 @@ class Rollouts:
         return to_batch([samples[request_id] for request_id in requests], self.shaping)
 
     async def _watched(self, work: Any) -> dict[str, Sample]:
-        tasks = {asyncio.create_task(c) for c in (work, self._watch_trainer(), self._watch_reward())}
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        worker, *watchers = (asyncio.create_task(c) for c in (work, self._watch_trainer(), self._watch_reward()))
+        done, pending = await asyncio.wait({worker, *watchers}, return_when=asyncio.FIRST_COMPLETED)
         await _cancel(pending)
-        return done.pop().result()
+        for watcher in done.intersection(watchers):
+            watcher.result()  # raises: a watcher ends no other way
+        return worker.result()
 
     async def _watch_trainer(self) -> None:
         """Raises when a training worker dies while nobody calls it."""
@@ -121,10 +123,10 @@ async def _of_reward(reference: ray.ObjectRef, timeout: float | None) -> Any:
     try:
         async with asyncio.timeout(timeout):
             return await reference
+    except RayError as error:  # before TimeoutError, which one that the actor raised is as well
+        raise WorkerFailure(f"the reward actor failed: {error}") from None
     except TimeoutError:
         raise WorkerFailure(f"the reward actor gave no sign of life for {timeout:g} s") from None
-    except RayError as error:
-        raise WorkerFailure(f"the reward actor failed: {error}") from None
 
 
 def check_failures(samples: dict[str, Sample], max_rate: float) -> None:

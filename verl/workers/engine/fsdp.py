@@ -154,6 +154,7 @@ class FSDPEngine(TrainEngine):
         """The parts of `contents` as DCP takes them, in place where they are tensors (on the device or the host)."""
         if "optimizer" in contents and not self.optimizer.state:
             self.onload()  # torch makes the first moments by a step that changes nothing
+            self.moments.onload()
         parts = {
             "model": lambda: get_model_state_dict(self.module),
             "optimizer": self._optimizer_state,

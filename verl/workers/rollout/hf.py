@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils.logging import disable_progress_bar
 
 from verl.config.model import ModelConfig
@@ -48,7 +49,7 @@ class HFEngine(RolloutEngine):
         self.model_config, self.device = model, torch.device(device)
         self.dtype = to_dtype(config.dtype, self.device.type)
         self.lock = asyncio.Lock()
-        self.steps = 0  # decoded so far, all batches together
+        self.steps = 0  # layers run so far, all batches together
 
     async def start(self) -> None:
         disable_progress_bar()
@@ -57,6 +58,12 @@ class HFEngine(RolloutEngine):
                                                           attn_implementation=DECODE_ATTENTION,
                                                           trust_remote_code=self.model_config.trust_remote_code)
         self.model.to(self.device).eval()
+        for module in self.model.modules():  # a long prompt is progress, too
+            if isinstance(module, GradientCheckpointingLayer):
+                module.register_forward_hook(self._count)
+
+    def _count(self, *unused: object) -> None:
+        self.steps += 1
 
     async def generate(self, requests: list[Request]) -> AsyncIterator[list[Completion]]:
         by_sampling: dict[object, list[Request]] = {}
@@ -119,7 +126,6 @@ class HFEngine(RolloutEngine):
         context, rows = self._read(requests), torch.arange(len(requests), device=self.device)
         alive = torch.ones_like(rows, dtype=torch.bool)
         for n in range(sampling.max_new_tokens):
-            self.steps += 1
             log_probs = processed_log_probs(context.logits, sampling, n)
             chosen = choose(log_probs, draws[rows, n], greedy=sampling.temperature == 0)
             tokens[rows, n] = chosen.int()

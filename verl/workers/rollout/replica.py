@@ -83,7 +83,8 @@ class RolloutReplica:
             await self.engine.update_weights(version, directory)
 
     async def transfer(self, step: str, info: dict[str, Any]) -> None:
-        await self.engine.transfer(step, info)
+        with out_of_memory_is_named("update_weights"):
+            await self.engine.transfer(step, info)
 
     async def set_version(self, version: int) -> None:
         self.engine.version = version

@@ -3,8 +3,8 @@
 A unit is what one replica call carries: the samples of one prompt for vLLM (one prefix in its cache), a fixed batch for
 hf (whose results depend on the batch). A replica is lost when it dies, overruns the deadline of a unit, or gets on with
 nothing for `rollout.stall_timeout`. Its unfinished requests go to the others at once, or to its successor; completions
-that had arrived stay. (A fixed batch goes whole, so that the rest of it comes out as it would have; what had arrived of
-it is dropped.) The successor starts meanwhile:
+that had arrived stay. (A fixed batch is sent again whole, so that the rest of it comes out as it would have; what comes
+twice is dropped.) The successor starts meanwhile:
 
     _run ───┐                                                    ┌─▶ _watch (every HEARTBEAT)
             ├─ _lose ─▶ replicas.drop ─▶ _restore: replace, start, current weights ─▶ takes units again

@@ -81,7 +81,7 @@ class WeightSync:
         self.trainer.remove_weights(str(self.directory / f"version_{self.version}"))
 
     def _through_ipc(self) -> None:
-        timeout = self.replicas.config.request_timeout
+        timeout = self.replicas.config.stall_timeout  # less than the ranks wait for one another
         lost = self.trainer.send_weights(self.replicas.handles, self.dtype, timeout)[0]
         for replica, reason in lost.items():
             self.replicas.drop(replica, reason)

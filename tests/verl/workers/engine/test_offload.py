@@ -82,6 +82,8 @@ def test_an_engine_that_never_stepped_is_saved(offloads, folders, tmp_path):
     before = whole(engine.parameters)
     engine.offload()
     engine.save(tmp_path)
+    engine.offload()
+    assert engine.moments.storages and not any(home.nbytes() for home, _ in engine.moments.storages.values())
     loaded = make_engine(folders["llama"], offload=True)
     train_step(loaded, make_batch(ROWS))
     loaded.load(tmp_path)

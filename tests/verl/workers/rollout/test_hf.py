@@ -201,7 +201,7 @@ def test_health_counts_on_while_a_batch_is_decoded(folders):
         while not first.done():
             counts.add(await engine.health())
             await asyncio.sleep(0.001)
-        return counts, await engine.health()
+        return counts, await engine.health() / engine.model.config.num_hidden_layers
 
     counts, end = asyncio.run(watch())
     assert len(counts) > 5 and end == 60
