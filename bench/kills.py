@@ -131,7 +131,17 @@ def _kill(job: subprocess.Popen, who: str) -> list[psutil.Process]:
     for process in tree if who == "all processes" else ():
         with suppress(psutil.NoSuchProcess):  # they end without their driver, too
             process.kill()
-    return psutil.wait_procs(tree, timeout=END_LIMIT)[1]
+    deadline = time.monotonic() + END_LIMIT
+    while any(map(_lives, tree)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [process for process in tree if _lives(process)]
+
+
+def _lives(process: psutil.Process) -> bool:
+    """One that has ended may stand as a zombie for whoever was to wait for it."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _lines(out: Path) -> list[str]:
