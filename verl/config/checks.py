@@ -3,20 +3,18 @@
 Files are looked for; models and data are not opened.
 """
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from verl.config.critic import CriticConfig
 from verl.config.fields import Key, schema, select
+from verl.config.file_checks import data_files, model_files, reward_file
 from verl.config.model import ModelConfig
 from verl.config.ppo import PPOConfig
 from verl.config.sft import SFTConfig
 from verl.config.states import refusal
 from verl.config.trainer import TrainerConfig
-
-_HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 
 
 def check_ppo(config: PPOConfig) -> list[str]:
@@ -32,10 +30,10 @@ def check_ppo(config: PPOConfig) -> list[str]:
         _devices(config),
         _sampling(config),
         _run(config.trainer, config.data.val_files),
-        _model_files("actor_rollout_ref.model", model.path, model.tokenizer_path),
+        model_files("actor_rollout_ref.model", model.path, model.tokenizer_path),
         _activations("actor_rollout_ref.model", model),
-        _data_files(config.data.train_files, config.data.val_files),
-        _reward_file(config),
+        data_files(config.data.train_files, config.data.val_files),
+        reward_file(config),
         _overlong_penalty(config),
     ]
     return [line for check in checks for line in check]
@@ -47,9 +45,9 @@ def check_sft(config: SFTConfig) -> list[str]:
         _values(config),
         _sft_batches(config),
         _run(config.trainer, config.data.val_files),
-        _model_files("model", config.model.path, config.model.tokenizer_path),
+        model_files("model", config.model.path, config.model.tokenizer_path),
         _activations("model", config.model),
-        _data_files(config.data.train_files, config.data.val_files),
+        data_files(config.data.train_files, config.data.val_files),
     ]
     return [line for check in checks for line in check]
 
@@ -193,7 +191,7 @@ def _critic(config: PPOConfig) -> Iterator[str]:
     if not config.uses_critic:
         return
     if config.critic.model.path:
-        yield from _model_files("critic.model", config.critic.model.path, None)
+        yield from model_files("critic.model", config.critic.model.path, None)
     yield from _activations("critic.model", config.critic.model)
     yield from _critic_batches(config)
 
@@ -272,36 +270,9 @@ def _run(trainer: TrainerConfig, val_files: list[str]) -> Iterator[str]:
         yield f"trainer.resume_from_path={resume_from}: there is no such folder"
 
 
-def _model_files(prefix: str, path: str, tokenizer: str | None) -> Iterator[str]:
-    if not path:
-        yield f"{prefix}.path is not set: name a local folder or a hub id such as Qwen/Qwen2.5-0.5B"
-    elif Path(path).expanduser().is_dir():
-        if not (Path(path).expanduser() / "config.json").is_file():
-            yield f"{prefix}.path={path}: there is no config.json in that folder"
-    elif not _HUB_ID.fullmatch(path):
-        yield f"{prefix}.path={path}: there is no such folder"
-    if tokenizer and not _HUB_ID.fullmatch(tokenizer) and not Path(tokenizer).expanduser().is_dir():
-        yield f"{prefix}.tokenizer_path={tokenizer}: there is no such folder"
-
-
-def _data_files(train_files: list[str], val_files: list[str]) -> Iterator[str]:
-    if not train_files:
-        yield "data.train_files is not set: name a parquet or JSON file, or a list of them"
-    for key, files in (("data.train_files", train_files), ("data.val_files", val_files)):
-        for file in files:
-            if not Path(file).expanduser().is_file():
-                yield f"{key}: there is no file {file}"
-
-
 def _overlong_penalty(config: PPOConfig) -> Iterator[str]:
     buffer = config.reward_model.reward_kwargs.overlong_buffer_cfg
     longest = config.reward_model.reward_kwargs.max_resp_len or config.data.max_response_length
     name = "reward_model.reward_kwargs.overlong_buffer_cfg"
     if buffer.enable and not 0 < buffer.len <= longest:
         yield f"{name}.len={buffer.len}: set it between 1 and the longest response, {longest} tokens"
-
-
-def _reward_file(config: PPOConfig) -> Iterator[str]:
-    path = config.custom_reward_function.path
-    if path and not Path(path).expanduser().is_file():
-        yield f"custom_reward_function.path={path}: there is no such file"
