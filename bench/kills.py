@@ -23,7 +23,7 @@ from tests.support.spelling import learned, make_inputs, ppo_command, run, start
 from verl.trainer.checkpoint import LATEST
 
 STEPS = 6
-DEADLINE, END_LIMIT = 300.0, 30.0  # seconds, of a run; for its processes to end without their driver
+DEADLINE, END_LIMIT = 300.0, 90.0  # seconds, of a run; for its processes to end without their driver
 COMMON = (
     f"trainer.total_training_steps={STEPS}", "data.train_max_samples=20", "trainer.test_freq=3",
     "data.val_max_samples=8", "actor_rollout_ref.actor.optim.lr_scheduler_type=cosine",
@@ -61,15 +61,15 @@ def kills(count: int = 10, seed: int = 0) -> dict[str, Any]:
 
 def _kill_again_and_again(inputs: Path, name: str, count: int, rng: random.Random) -> dict[str, Any]:
     whole, times = _untouched(inputs, name)
-    killed, killings, left = inputs / f"killed_{name}", [], []
+    killed, killings, tree = inputs / f"killed_{name}", [], []
     save = "async" if name == "ppo" else "sync"
     command = _command(inputs, killed, (*KINDS[name], *SAVES[save]))
     for i in range(count):
         killings.append({"instant": INSTANTS[i % len(INSTANTS)], "who": ("driver", "all processes")[i % 2]})
-        left += _run_and_kill(command, killed, times, killings[-1], rng)
+        tree += _run_and_kill(command, killed, times, killings[-1], rng)
         print(json.dumps(killings[-1]), flush=True)
     resumed = "resumed from" in run(command, inputs / "log", DEADLINE)
-    differs = _differences(killed, whole)
+    differs, left = _differences(killed, whole), _left(tree)
     passed = resumed and not differs and not left and not any(kill["run had ended"] for kill in killings)
     return {"save": save, "kills": killings, "resumed": resumed, "differs": differs, "processes left": len(left),
             "passed": passed}  # yapf: disable
@@ -92,9 +92,7 @@ def _untouched(inputs: Path, name: str) -> tuple[Path, list[float]]:
 
 def _run_and_kill(command: list[str], out: Path, times: list[float], case: dict[str, Any],
                   rng: random.Random) -> list[psutil.Process]:
-    """Kills a run at the instant that `case` names; adds to it what the run had done; -> those of its processes that
-    lived on.
-    """
+    """Kills a run at the instant that `case` names; adds to it what the run had done; -> the run's processes."""
     step_seconds = (times[-1] - times[0]) / (len(times) - 1)
     saved, leftovers = _saved(out), _half_written(out)
     delays = {"start": times[0], "step": step_seconds, "save": SAVE_SECONDS, "any": times[0] + step_seconds}
@@ -108,11 +106,11 @@ def _run_and_kill(command: list[str], out: Path, times: list[float], case: dict[
         assert time.monotonic() < began + DEADLINE, log.read_text()
         time.sleep(0.001)
     time.sleep(delay)
-    left = _kill(job, case["who"])
+    tree = _kill(job, case["who"])
     case |= {"after seconds": round(time.monotonic() - began, 2), "saved before": saved, "saved": _saved(out),
              "files": sorted(path.name for path in out.glob("*global_step*")),
              "run had ended": job.wait() != -signal.SIGKILL}  # yapf: disable
-    return left
+    return tree
 
 
 def _saved(out: Path) -> int:
@@ -131,6 +129,11 @@ def _kill(job: subprocess.Popen, who: str) -> list[psutil.Process]:
     for process in tree if who == "all processes" else ():
         with suppress(psutil.NoSuchProcess):  # they end without their driver, too
             process.kill()
+    return tree
+
+
+def _left(tree: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that live on though they have had time: Ray's own agents take up to a minute."""
     deadline = time.monotonic() + END_LIMIT
     while any(map(_lives, tree)) and time.monotonic() < deadline:
         time.sleep(0.1)
