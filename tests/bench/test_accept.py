@@ -38,6 +38,7 @@ def test_preprocessing_keeps_what_a_plain_map_keeps(monkeypatch):
     assert 0 < result["kept"] < 1500
 
 
+@pytest.mark.long
 def test_a_run_goes_on_after_kill_9():
     """PPO: critic, adaptive KL, warm-up of the critic, several epochs."""
     report = accept_engine.kills(count=1)

@@ -243,6 +243,7 @@ def test_a_killed_replica_is_restarted_with_the_current_weights(engine):
     assert sum(same) > 0.8 * len(same)  # a seed's draws are the same; rounding depends on who shares the batch
 
 
+@pytest.mark.long
 def test_a_cache_that_does_not_fit_is_told_from_the_engines_process(ray_cluster, tmp_path):
     """1 GiB is there for the cache; one sequence of this model wants 2."""
     wide = SIZES | {"num_attention_heads": 64, "num_key_value_heads": 64, "head_dim": 256}
