@@ -212,6 +212,9 @@ def test_a_transfer_goes_on_without_a_replica_that_dies(ray_cluster):
     client = vllm_transfer.ReplicaClient(takers, timeout=60.0)
     client.start_weight_update()
     ray.kill(takers[1])
+    with pytest.raises(ray.exceptions.RayActorError):  # it takes a moment
+        while True:
+            ray.get(takers[1].transfer.remote("", {}), timeout=30)
     client.update_weights({})
     assert list(client.replicas) == [0] and client.lost.keys() == {1}
     assert client.lost[1].startswith("failed in transfer (update):\n")
