@@ -1,9 +1,6 @@
 """Processes of real main_ppo runs are killed in mid-generation: what the run then does, against an undisturbed one."""
-import os
 import re
-import runpy
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,9 +10,8 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 
-from tests.support.spelling import learned, read_metrics
+from tests.support.spelling import learned, make_inputs, read_metrics, start
 
-ROOT = Path(__file__).parents[1]
 STEPS = 3
 GENERATING = 0.5  # s of CPU time since the step began, by which a replica must be in the midst of its work
 START_LIMIT, RUN_LIMIT, END_LIMIT = 600.0, 1200.0, 30.0  # s
@@ -91,9 +87,7 @@ class _Run:
             f"trainer.total_training_steps={STEPS}", "trainer.val_before_train=False", "reward_model.num_workers=1",
             *overrides
         ]  # yapf: disable
-        with self.log.open("w") as sink:
-            environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sink, stderr=subprocess.STDOUT)
+        self.process = start(command, self.log)
 
     def __enter__(self) -> "_Run":
         return self
@@ -158,8 +152,6 @@ def _inputs(folder: Path) -> Path:
     inputs = folder / "inputs"
     if not inputs.exists():
         inputs.mkdir()
-        task = runpy.run_path(str(ROOT / "scripts" / "quickstart" / "task.py"))
-        task["make_data"](inputs, seed=1)
-        task["make_model"](inputs / "model", seed=1)
+        make_inputs(inputs)
         (inputs / "reward.py").write_text(REWARD)
     return inputs

@@ -24,7 +24,7 @@ from verl.utils.external import import_external_modules
 from verl.utils.flops_counter import device_peak
 from verl.utils.memory import PhaseMemory, limit_memory, out_of_memory_is_named
 from verl.utils.ragged import Ragged
-from verl.workers.engine.base import MicroBatchBounds
+from verl.workers.engine.base import LossFn, MicroBatchBounds
 from verl.workers.engine.checkpoint import Snapshot
 from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.losses import mismatch_metrics, ppo_loss, sft_loss, value_loss
@@ -174,30 +174,33 @@ class TrainWorker(Worker):
         says shuffle; -> metrics averaged over the updates.
         """
         with_entropy = config.entropy_coeff != 0 or config.calculate_entropy
-        loss_fn, updates = ppo_loss(config, loss_scale_factor), []
+        loss_fn, parts = ppo_loss(config, loss_scale_factor), self._parts(POLICY_COLUMNS, mini_batches, config, seed)
         with self._phase("update_actor"):  # the actor stays for the transfer of its weights
-            for part in self._parts(POLICY_COLUMNS, mini_batches, config.ppo_epochs, seed if config.shuffle else None):
-                metrics = self.actor.forward_backward(part, loss_fn, bounds, temperature, with_entropy)
-                step = self.actor.optimizer_step()
-                updates.append(metrics | {f"actor/{name}": value for name, value in step.items()})
-        return average_updates(updates)
+            return self._update("actor", parts, loss_fn, bounds, temperature, with_entropy)
 
     @register(Dispatch.ONE_TO_ALL)
     def update_critic(self, config: CriticConfig, bounds: MicroBatchBounds, mini_batches: int, loss_scale_factor: int,
                       seed: int) -> dict[str, float]:
         """As `update_actor`, towards the column `returns`."""
-        loss_fn, updates = value_loss(config, loss_scale_factor), []
+        loss_fn, parts = value_loss(config, loss_scale_factor), self._parts(VALUE_COLUMNS, mini_batches, config, seed)
         with self._phase("update_critic", self.critic):
-            for part in self._parts(VALUE_COLUMNS, mini_batches, config.ppo_epochs, seed if config.shuffle else None):
-                metrics = self.critic.forward_backward(part, loss_fn, bounds, 1.0, False)
-                step = self.critic.optimizer_step()
-                updates.append(metrics | {f"critic/{name}": value for name, value in step.items()})
-        return average_updates(updates)
+            return self._update("critic", parts, loss_fn, bounds, 1.0, False)
 
-    def _parts(self, columns: Sequence[str], count: int, epochs: int, seed: int | None) -> Iterator[DataProto]:
+    def _parts(self, columns: Sequence[str], count: int, config: ActorConfig | CriticConfig,
+               seed: int) -> Iterator[DataProto]:
+        """The mini-batches of all epochs."""
         there = [name for name in columns if name in self.batch.batch]
         batch = self.batch.select([*MODEL_COLUMNS, *there], [])
-        return split(batch, len(batch) * self.world_size, count, epochs, seed)
+        return split(batch, len(batch) * self.world_size, count, config.ppo_epochs, seed if config.shuffle else None)
+
+    def _update(self, role: str, parts: Iterator[DataProto], loss_fn: LossFn, bounds: MicroBatchBounds,
+                temperature: float, with_entropy: bool) -> dict[str, float]:
+        """An optimizer step on each of `parts`."""
+        engine, updates = getattr(self, role), []
+        for part in parts:
+            metrics = engine.forward_backward(part, loss_fn, bounds, temperature, with_entropy)
+            updates.append(metrics | {f"{role}/{name}": value for name, value in engine.optimizer_step().items()})
+        return average_updates(updates)
 
     @register(Dispatch.ONE_TO_ALL)
     def update_sft(self, bounds: MicroBatchBounds) -> dict[str, float]:

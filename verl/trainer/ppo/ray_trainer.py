@@ -93,7 +93,7 @@ class RayPPOTrainer:
         self.phase = "start_replicas"
         self.replicas.start()
         self.weights = WeightSync(self.trainer, self.replicas, config.actor_rollout_ref.rollout)
-        router = RolloutRouter(self.replicas, plan.replica_capacity, self.weights.bring_up)
+        router = RolloutRouter(self.replicas, plan.replica_capacity, self.weights.bring_up, plan.unit_size is not None)
         self.rollouts = Rollouts(router, self.reward, self.trainer, plan.unit_size, config.trainer.seed,
                                  config.reward_model.max_failure_rate, reward_shaping(config))
         self.phase = "update_weights"

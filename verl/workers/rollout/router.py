@@ -26,12 +26,14 @@ HEARTBEAT = 5.0  # s between looks at a replica
 
 class RolloutRouter:
     """`capacity`: sequences in flight at one replica before the next unit waits. `bring_up` starts a replica that
-    `replicas.replace` has put in place, and gives it the current weights (WeightSync.bring_up).
+    `replicas.replace` has put in place, and gives it the current weights (WeightSync.bring_up). `fixed_batches`: what a
+    unit gives depends on all of its requests.
     """
 
-    def __init__(self, replicas: ReplicaSet, capacity: int, bring_up: Callable[[int], Awaitable[None]]):
+    def __init__(self, replicas: ReplicaSet, capacity: int, bring_up: Callable[[int], Awaitable[None]],
+                 fixed_batches: bool):
         self.replicas, self.capacity, self.bring_up = replicas, capacity, bring_up
-        self.fixed_batches = replicas.config.name == "hf"
+        self.fixed_batches = fixed_batches
         self.deadline, self.stall_timeout = replicas.config.request_timeout, replicas.config.stall_timeout
         self.in_flight: dict[int, int] = {}  # sequences at each replica that can take more
         self.restoring: set[int] = set()

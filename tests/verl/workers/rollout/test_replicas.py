@@ -84,7 +84,7 @@ def generate(replicas, weights, on_first=lambda: None):
 
     async def collect():
         completions = []
-        async for batch in RolloutRouter(replicas, UNIT, weights.bring_up).generate(UNITS):
+        async for batch in RolloutRouter(replicas, UNIT, weights.bring_up, True).generate(UNITS):
             if not completions:
                 on_first()
             completions += batch

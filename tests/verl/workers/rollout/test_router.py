@@ -21,7 +21,7 @@ def scripted(*scripts, capacity=4, stall=STALL, max_restarts=9, name="vllm", **o
 
 
 def make_router(replicas):
-    return RolloutRouter(replicas, replicas.capacity, replicas.bring_up)
+    return RolloutRouter(replicas, replicas.capacity, replicas.bring_up, replicas.config.name == "hf")
 
 
 def route(units, *scripts, pause=0.0, **options):
@@ -192,7 +192,7 @@ def test_a_replica_that_does_not_start_ends_the_run():
             raise WorkerFailure(f"replica {replica} does not start")
 
         with pytest.raises(WorkerFailure, match="^replica 0 does not start"):
-            await anext(RolloutRouter(replicas, 4, fail).generate([unit("a", 1), unit("b", 1)]))
+            await anext(RolloutRouter(replicas, 4, fail, False).generate([unit("a", 1), unit("b", 1)]))
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run_in_virtual_time(main())
@@ -207,7 +207,7 @@ def test_a_successor_that_is_lost_while_it_takes_its_weights_has_one_too():
             if replicas.restarts[replica] == 1:
                 replicas.drop(replica, "failed in update_weights")
 
-        router = RolloutRouter(replicas, 4, bring_up)
+        router = RolloutRouter(replicas, 4, bring_up, False)
         assert [c.request_id async for batch in router.generate([unit("a", 1)]) for c in batch] == ["a/0"]
         assert replicas.restarts[0] == 2
 

@@ -67,7 +67,7 @@ def engine(ray_cluster, folders):
 
     async def collect(units, on_first):
         completions = []
-        async for batch in RolloutRouter(replicas, 64, bring_up).generate(units):
+        async for batch in RolloutRouter(replicas, 64, bring_up, False).generate(units):
             if not completions:
                 await asyncio.to_thread(on_first)
             completions += batch
