@@ -1,4 +1,5 @@
-"""Which rows make an optimizer step: a choice over the whole batch, whatever rank holds a row."""
+"""Which rows make an optimizer step, a choice over the whole batch whatever rank holds a row; and what steps add up to.
+"""
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,3 +22,10 @@ def mini_batches(batch: DataProto, total: int, count: int, epochs: int, seed: in
         part = order[batch.batch[POSITION]] * count // total
         for k in range(count):
             yield batch[np.flatnonzero(part == k)]
+
+
+def average_updates(updates: list[dict[str, float]]) -> dict[str, float]:
+    """Mean over the optimizer steps of one call; maxima stay maxima."""
+    return {
+        name: (max if name.endswith("_max") else np.mean)([u[name] for u in updates]).__float__() for name in updates[0]
+    }

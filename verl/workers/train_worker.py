@@ -28,7 +28,7 @@ from verl.workers.engine.base import LossFn, MicroBatchBounds
 from verl.workers.engine.checkpoint import Snapshot
 from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.losses import mismatch_metrics, ppo_loss, sft_loss, value_loss
-from verl.workers.mini_batches import POSITION, PROMPT
+from verl.workers.mini_batches import POSITION, PROMPT, average_updates
 from verl.workers.mini_batches import mini_batches as split
 from verl.workers.token_rewards import reward_kl, value_advantages, value_metrics
 
@@ -293,10 +293,3 @@ def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
     """A CPU tensor, added up over all ranks."""
     dist.all_reduce(values)
     return values
-
-
-def average_updates(updates: list[dict[str, float]]) -> dict[str, float]:
-    """Mean over the optimizer steps of one call; maxima stay maxima."""
-    return {
-        name: (max if name.endswith("_max") else np.mean)([u[name] for u in updates]).__float__() for name in updates[0]
-    }

@@ -22,7 +22,8 @@ from verl.protocol import DataProto
 from verl.utils.ragged import Ragged
 from verl.workers.engine.base import MicroBatchBounds
 from verl.workers.engine.fsdp import FSDPEngine
-from verl.workers.train_worker import TrainWorker, average_updates
+from verl.workers.mini_batches import average_updates
+from verl.workers.train_worker import TrainWorker
 
 ONE_BY_ONE, PACKED = MicroBatchBounds(None, 1), MicroBatchBounds(60, None)
 TEMPERATURE, LONGEST, SEED = 0.9, 12, 5
