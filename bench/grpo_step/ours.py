@@ -58,8 +58,10 @@ def main() -> None:
             seconds = time.perf_counter() - began
             lengths = pd.read_parquet(inputs.rollout_dir / f"step_{trainer.step}.parquet")["response_length"].to_numpy()
             prompts = np.full(len(lengths), settings["prompt_tokens"])
+            copies = prompts[settings["prompts"]:]  # of each prompt all but one: they need no work
+            needed = trainer.cost.training(prompts, lengths).sum() - trainer.cost.training(copies, 0 * copies).sum()
             step = {"seconds": seconds, "tokens": int(lengths.sum()), "longest": int(lengths.max()),
-                    "update_flops": float(trainer.cost.training(prompts, lengths).sum()),
+                    "update_flops": float(needed),
                     **{name: metrics[f"timing_s/{name}"] for name in PHASES}}  # yapf: disable
             print(json.dumps(step), file=answers, flush=True)
     finally:

@@ -5,17 +5,20 @@ from verl.protocol import DataProto
 from verl.utils.ragged import Ragged
 
 
-def make_batch(rows: int, vocab: int = 61, seed: int = 0, longest: int = 12) -> DataProto:
-    """Prompts of 1 to `longest` tokens, responses of 0 to `longest`, some of whose tokens are masked out."""
+def make_batch(rows: int, vocab: int = 61, seed: int = 0, longest: int = 12, n: int = 1) -> DataProto:
+    """Prompts of 1 to `longest` tokens, each for every (rows / `n`)-th row; responses of 0 to `longest`, some of whose
+    tokens are masked out.
+    """
     rng = np.random.default_rng(seed)
-    prompt_lengths = rng.integers(1, longest + 1, rows)
+    prompt_lengths = rng.integers(1, longest + 1, rows // n)
     lengths = rng.integers(0, longest + 1, rows)
     tokens = int(lengths.sum())
     responses = Ragged.from_lengths(rng.integers(2, vocab, tokens).astype(np.int32), lengths)
     like = lambda values: Ragged(values, responses.offsets)
     return DataProto.from_dict({
         "prompts":
-            Ragged.from_lengths(rng.integers(2, vocab, int(prompt_lengths.sum())).astype(np.int32), prompt_lengths),
+            Ragged.from_lengths(rng.integers(2, vocab, int(prompt_lengths.sum())).astype(np.int32),
+                                prompt_lengths).repeat(n, interleave=False),
         "responses":
             responses,
         "response_mask":

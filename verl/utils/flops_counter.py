@@ -55,8 +55,10 @@ class ModelCost:
         return cls(2.0 * layers * layer, 2.0 * hidden * config.vocab_size, 4.0 * heads * head_dim, windows)
 
     def forward(self, prompt_lengths: np.ndarray, response_lengths: np.ndarray) -> np.ndarray:
-        """float64 [rows]: operations of prompts and responses of these lengths [rows]."""
-        lengths = np.asarray(prompt_lengths + response_lengths, np.float64)
+        """float64 [rows]: operations of prompts and responses of these lengths [rows]. The last token of a response is
+        not read: it predicts nothing.
+        """
+        lengths = np.asarray(prompt_lengths + np.maximum(response_lengths - 1, 0), np.float64)
         pairs = sum(self.windows.count(window) * causal_pairs(lengths, window) for window in set(self.windows))
         return self.per_token * lengths + self.per_label * response_lengths + self.per_pair * pairs
 

@@ -25,14 +25,14 @@ def test_matrix_products_are_those_that_torch_counts(family):
     layers, windowed = config.num_hidden_layers, config.sliding_window if family == "mistral" else None
     assert cost.windows == (windowed,) * layers
     pairs = causal_pairs(np.array(length), windowed)
-    ours = cost.forward(np.array([0]), np.array([length]))[0]
+    ours = cost.forward(np.array([1]), np.array([length]))[0]  # the last token is not read
     whole_square = ours + cost.per_pair * layers * (length**2 - pairs)  # torch counts what a mask hides
     assert whole_square == pytest.approx(counter.get_total_flops(), rel=1e-3)  # and the rotary angles
 
 
 def test_the_head_sees_responses_only_and_training_is_three_forwards():
     cost = ModelCost.of(make_model("qwen3").config)
-    prompts, responses = np.array([10, 4]), np.array([0, 6])
+    prompts, responses = np.array([10, 5]), np.array([0, 6])
     forward = cost.forward(prompts, responses)
     assert forward[1] - forward[0] == 6 * 2 * 32 * 61
     assert (cost.training(prompts, responses) == 3 * forward).all()

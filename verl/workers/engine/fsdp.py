@@ -1,7 +1,7 @@
 """The FSDP2 engine: packed micro-batches, global denominators, sharded optimizer and checkpoints."""
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from verl.workers.engine.micro_batch import MicroBatch
 from verl.workers.engine.model import build_model, load_model_config, materialize, sum_gradients
 from verl.workers.engine.offload import HostCopies, has_host_memory
 from verl.workers.engine.optim import build_optimizer, clip_gradients
-from verl.workers.engine.packing import plan_micro_batches
+from verl.workers.engine.packing import plan_micro_batches, prompt_groups
 from verl.workers.engine.weights import WeightSource
 
 
@@ -77,8 +77,7 @@ class FSDPEngine(TrainEngine):
         self.onload()
         responses = batch.batch["responses"]
         columns = {name: np.zeros(len(responses.values), np.float32) for name in self.module.outputs}
-        for rows in self._plan(batch, bounds):
-            micro = self._pack(batch, rows)
+        for rows, micro in self._micro_batches(batch, bounds):
             where = _token_positions(responses, rows)
             for column, out in zip(columns.values(), self.module(micro, temperature, True), strict=True):
                 column[where] = out.float().cpu().numpy()
@@ -90,8 +89,7 @@ class FSDPEngine(TrainEngine):
         self.onload()
         totals = self._totals(batch)
         metrics: dict[str, Tensor] = {}
-        for rows in self._plan(batch, bounds):
-            micro = self._pack(batch, rows)
+        for rows, micro in self._micro_batches(batch, bounds):
             out = self.module(micro, temperature, with_entropy)
             loss, contributions = loss_fn(self._loss_inputs(batch, rows, micro, out), totals)
             loss.backward()
@@ -193,14 +191,25 @@ class FSDPEngine(TrainEngine):
     def _shapes(self) -> dict[str, list[int]]:
         return {name: list(p.shape) for name, p in self.parameters.items()}
 
-    def _plan(self, batch: DataProto, bounds: MicroBatchBounds) -> list[np.ndarray]:
-        """Row indices of each micro-batch. All ranks run as many as the busiest one: each forward is a collective."""
-        prompts, responses = batch.batch["prompts"].lengths, batch.batch["responses"].lengths
-        lengths, costs = prompts + responses, self.cost.forward(prompts, responses)
-        count = len(plan_micro_batches(lengths, bounds.max_tokens, bounds.size))
-        most = torch.tensor(count, device=self.device)
+    def _micro_batches(self, batch: DataProto, bounds: MicroBatchBounds) -> Iterator[tuple[np.ndarray, MicroBatch]]:
+        """Row indices of each micro-batch, and what is in it. All ranks run as many as the busiest one: each forward is
+        a collective.
+        """
+        prompts, responses = batch.batch["prompts"], batch.batch["responses"]
+        groups = prompt_groups(prompts, responses)
+        lengths, costs = prompts.lengths + responses.lengths, self.cost.forward(prompts.lengths, responses.lengths)
+        plan = functools.partial(plan_micro_batches,
+                                 lengths,
+                                 bounds.max_tokens,
+                                 bounds.size,
+                                 costs=costs,
+                                 groups=groups,
+                                 prompt_lengths=prompts.lengths)
+        most = torch.tensor(len(plan()), device=self.device)
         dist.all_reduce(most, dist.ReduceOp.MAX)
-        return plan_micro_batches(lengths, bounds.max_tokens, bounds.size, int(most), costs)
+        for rows in plan(int(most)):
+            shared = None if groups is None else groups[rows]
+            yield rows, MicroBatch.pack(prompts[rows], responses[rows], self.device, shared)
 
     def _totals(self, batch: DataProto) -> BatchTotals:
         mask: Ragged = batch.batch["response_mask"]
@@ -209,9 +218,6 @@ class FSDPEngine(TrainEngine):
         counts = torch.tensor([per_row.sum(), (per_row > 0).sum()], dtype=torch.int64, device=self.device)
         dist.all_reduce(counts)
         return BatchTotals(*(int(n) for n in counts))
-
-    def _pack(self, batch: DataProto, rows: np.ndarray) -> MicroBatch:
-        return MicroBatch.pack(batch.batch["prompts"][rows], batch.batch["responses"][rows], self.device)
 
     def _loss_inputs(self, batch: DataProto, rows: np.ndarray, micro: MicroBatch, out: tuple[Tensor | None,
                                                                                              ...]) -> LossInputs:

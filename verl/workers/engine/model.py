@@ -41,7 +41,7 @@ class PackedModel(nn.Module):
                                        position_ids=batch.position_ids,
                                        use_cache=False,
                                        **batch.attention_kwargs).last_hidden_state
-        return hidden[0, batch.predictors]
+        return hidden[0].index_select(0, batch.predictors)  # its gradient is faster than an index's
 
 
 class PackedCausalLM(PackedModel):

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from verl.utils.ragged import Ragged
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
+MIN_SAVING = 0.05
 Lengths = Sequence[int] | np.ndarray
 
 
@@ -51,6 +53,8 @@ def plan_micro_batches(
     micro_batch_size: int | None,
     min_count: int = 1,
     costs: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    prompt_lengths: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Cut rows into micro-batches bounded by tokens or by rows.
 
@@ -64,6 +68,9 @@ def plan_micro_batches(
         max_tokens: `ppo_max_token_len_per_gpu`, when `use_dynamic_bsz`; else None.
         micro_batch_size: `ppo_micro_batch_size_per_gpu` in rows; else None.
         costs: [rows] in any unit, by which micro-batches are ordered and split; None: the tokens.
+        groups: [rows], equal where rows share their prompt: the cap counts it once for the rows of a micro-batch, and
+            they are kept together.
+        prompt_lengths: [rows], with `groups`.
 
     Returns:
         int64 row indices per micro-batch, every row exactly once, shorter rows first (equal lengths side by side, in
@@ -74,7 +81,8 @@ def plan_micro_batches(
                          "ppo_micro_batch_size_per_gpu")
     lengths = np.asarray(lengths, np.int64)
     if micro_batch_size is None:
-        parts = first_fit_decreasing(lengths, max_tokens)
+        parts = first_fit_decreasing(lengths, max_tokens) if groups is None else _groups_first_fit(
+            lengths, max_tokens, groups, prompt_lengths)
     else:
         rows = list(range(len(lengths)))
         parts = [rows[start:start + micro_batch_size] for start in range(0, len(rows), micro_batch_size)]
@@ -84,6 +92,33 @@ def plan_micro_batches(
     parts += [[]] * (min_count - len(parts))
     in_order = [np.array(sorted(rows), np.int64) for rows in parts]
     return [rows[np.argsort(lengths[rows], kind="stable")] for rows in in_order]
+
+
+def _groups_first_fit(lengths: np.ndarray, capacity: int, groups: np.ndarray,
+                      prompt_lengths: np.ndarray) -> list[list[int]]:
+    """`first_fit_decreasing` of groups; those beyond the capacity are cut so that each piece fits with its prompt."""
+    if lengths.max(initial=0) > capacity:
+        first_fit_decreasing(lengths, capacity)  # raises, with the row's name
+    pieces, tokens = [], []
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups == group)
+        prompt = int(prompt_lengths[rows[0]])
+        for piece in first_fit_decreasing(lengths[rows] - prompt, capacity - prompt):
+            pieces.append(rows[piece].tolist())
+            tokens.append(prompt + int((lengths[rows[piece]] - prompt).sum()))
+    return [[row for piece in part for row in pieces[piece]] for part in first_fit_decreasing(tokens, capacity)]
+
+
+def prompt_groups(prompts: Ragged, responses: Ragged) -> np.ndarray | None:
+    """Which rows have the same prompt: int64 [rows], equal for equal ones. None where reading each once saves less than
+    MIN_SAVING of the tokens: copies for attention, and micro-batches that are less even, would cost as much.
+    """
+    numbers: dict[bytes, int] = {}
+    groups = np.array([numbers.setdefault(prompts[row].tobytes(), len(numbers)) for row in range(len(prompts))],
+                      np.int64)  # yapf: disable
+    _, first = np.unique(groups, return_index=True)
+    saved = prompts.lengths.sum() - prompts.lengths[first].sum()
+    return groups if saved > MIN_SAVING * (len(prompts.values) + len(responses.values)) else None
 
 
 def _split_heaviest(parts: list[list[int]], costs: np.ndarray, min_count: int) -> list[list[int]]:

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     DeepseekV3Config,
@@ -98,21 +99,22 @@ def test_nothing_leaks(family):
             assert torch.equal(ours, theirs) == (row != changed)
 
 
-@given(st.lists(st.integers(0, 4), max_size=30))
-def test_runs_cover_the_tokens_in_order(lengths):
-    runs = runs_of_equal_length(lengths)
-    assert [length for _, count, length in runs for _ in range(count)] == [length for length in lengths if length]
-    starts = [0]
-    for _, count, length in runs:
-        starts.append(starts[-1] + count * length)
-    assert [first for first, _, _ in runs] == starts[:-1] and starts[-1] == sum(lengths)
-    assert all(a[2] != b[2] for a, b in zip(runs, runs[1:], strict=False))
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=30))
+def test_runs_are_of_equal_lengths_and_as_long_as_can_be(lengths):
+    runs = runs_of_equal_length([queries for queries, _ in lengths], [keys for _, keys in lengths])
+    assert [pair for count, *pair in runs for _ in range(count)] == [list(pair) for pair in lengths]
+    assert all(a[1:] != b[1:] for a, b in zip(runs, runs[1:], strict=False))
 
 
 def attend(**options):
     query, key, value = (torch.randn(1, heads, 6, 8) for heads in (4, 2, 2))
     module = make_model("qwen2").model.layers[0].self_attn
-    arguments = {"scaling": 1.0, "sequence_runs": [(0, 2, 3)], "cu_seq_lens_q": None, "max_length_q": 3}
+    arguments = {
+        "scaling": 1.0,
+        "sequence_runs": [(2, 3, 3)],
+        **dict.fromkeys(("cu_seq_lens_q", "cu_seq_lens_k")),
+        **dict.fromkeys(("max_length_q", "max_length_k"), 3)
+    }
     return packed_attention(module, query, key, value, None, **arguments | options)
 
 
@@ -124,6 +126,54 @@ def test_what_packing_does_not_cover_is_refused_by_name():
     for option in ({"softcap": 50.0}, {"s_aux": torch.zeros(4)}):
         with pytest.raises(ValueError, match="Qwen2Attention: soft-capped or sink attention is not tested"):
             attend(**option)
+
+
+@pytest.mark.parametrize("window", [None, 3, 6])
+def test_sequences_that_share_a_prompt(window):
+    """Against attention written from its formula, output and gradients, in float64."""
+    rows = [[0, 1, 2, 3, 4], [0, 1, 2, 5, 6, 7, 8], [0, 1, 2, 9, 10, 11, 12]]  # tokens of each sequence
+    queries, keys = [5, 4, 4], [5, 7, 7]
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(1, heads, 13, 8, dtype=torch.float64, requires_grad=True) for heads in (4, 2, 2))
+    ours = attend_to(query, key, value, queries, keys, torch.tensor(sum(rows, [])), window)
+    theirs = torch.zeros_like(ours)
+    for row, count in zip(rows, queries, strict=True):
+        own = row[-count:]
+        k, v = (x[0][:, row].repeat_interleave(2, 0) for x in (key, value))
+        scores = query[0][:, own] @ k.transpose(1, 2)
+        distance = torch.arange(len(row))[-count:, None] - torch.arange(len(row))
+        scores = scores.masked_fill((distance < 0) | (distance >= (window or 9)), -torch.inf)
+        theirs[own] = (scores.softmax(-1) @ v).transpose(0, 1)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
+    weight = torch.randn_like(ours)
+    for a, b in zip(*(torch.autograd.grad(out, (query, key, value), weight) for out in (ours, theirs)), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-14)
+
+
+def attend_to(query, key, value, queries, keys, key_tokens, window=None):
+    """[tokens, heads, head_dim]."""
+    ends = lambda lengths: torch.tensor([0, *lengths], device=query.device).cumsum(0).int()
+    return packed_attention(nn.Identity(), query, key, value, None, scaling=1.0,
+                            sequence_runs=runs_of_equal_length(queries, keys), cu_seq_lens_q=ends(queries),
+                            cu_seq_lens_k=ends(keys), max_length_q=max(queries), max_length_k=max(keys),
+                            key_tokens=key_tokens, sliding_window=window)[0][0]  # yapf: disable
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("window", [None, 3, 6])
+def test_shared_prompts_on_cuda(window):
+    """Output and gradients of the variable-length kernel in bfloat16 against SDPA in float32."""
+    torch.manual_seed(0)
+    tensors = [torch.randn(1, heads, 13, 64, device="cuda", requires_grad=True) for heads in (4, 2, 2)]
+    key_tokens = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2, 5, 6, 7, 8, 0, 1, 2, 9, 10, 11, 12], device="cuda")
+    results = []
+    for dtype in (torch.float32, torch.bfloat16):
+        query, key, value = (x.to(dtype) for x in tensors)
+        out = attend_to(query / 8, key, value, [5, 4, 4], [5, 7, 7], key_tokens, window).float()
+        results.append([out, *torch.autograd.grad(out.square().sum(), tensors)])
+    for exact, rounded in zip(*results, strict=True):
+        assert (rounded - exact).norm() < 0.03 * exact.norm()
 
 
 @pytest.mark.gpu

@@ -21,6 +21,7 @@ from verl.workers.engine.fsdp import FSDPEngine
 from verl.workers.losses import ppo_loss
 
 ROWS, SCALE, TEMPERATURE = 16, 12, 0.8
+N = 4  # answers to each prompt, where they share it
 ACTOR = ActorConfig(use_kl_loss=True, kl_loss_coef=0.1, kl_loss_type="low_var_kl", entropy_coeff=0.01)
 SPLITS = {
     "micro-batch 1": MicroBatchBounds(None, 1),
@@ -28,11 +29,12 @@ SPLITS = {
     "micro-batch 8": MicroBatchBounds(None, 8),
     "token cap": MicroBatchBounds(40, None),
 }
+SHARED = {"shared prompts": SPLITS["token cap"], "shared prompts, micro-batch 8": SPLITS["micro-batch 8"]}
 Gradients = dict[str, torch.Tensor]
 
 
-def reference_gradients(family: str, mode: str, dtype: torch.dtype) -> Gradients:
-    model, batch = make_model(family).to(dtype), make_batch(ROWS)
+def reference_gradients(family: str, mode: str, dtype: torch.dtype, n: int = 1) -> Gradients:
+    model, batch = make_model(family).to(dtype), make_batch(ROWS, n=n)
     prompts, responses = batch.batch["prompts"], batch.batch["responses"]
     width = int(responses.lengths.max())
     log_prob, entropy = (torch.zeros(ROWS, width, dtype=dtype) for _ in range(2))
@@ -85,12 +87,13 @@ def engine_gradients(folder: str,
                      bounds: MicroBatchBounds = SPLITS["token cap"],
                      checkpointing: bool = False,
                      fsdp_size: int = -1,
+                     n: int = 1,
                      fault: bool = False) -> Gradients:
     precision = MixedPrecisionConfig(param_dtype=dtype, reduce_dtype=dtype)
     fsdp = FSDPConfig(model_dtype=dtype, mixed_precision=precision, fsdp_size=fsdp_size)
     model = ModelConfig(path=folder, enable_gradient_checkpointing=checkpointing)
     engine = FSDPEngine(model, fsdp, torch.device("cpu"), OptimConfig())
-    batch: DataProto = make_batch(ROWS).chunk(dist.get_world_size())[dist.get_rank()]
+    batch: DataProto = make_batch(ROWS, n=n).chunk(dist.get_world_size())[dist.get_rank()]
     loss_fn = ppo_loss(dataclasses.replace(ACTOR, loss_agg_mode=mode), SCALE)
     engine.forward_backward(batch, _local_totals(loss_fn) if fault else loss_fn, bounds, TEMPERATURE, with_entropy=True)
     return {name: p.grad.full_tensor() for name, p in engine.parameters.items()}
@@ -100,6 +103,7 @@ def all_variants(folder: str, dtype: str) -> dict[str, Gradients]:
     """Every loss_agg_mode, every split, checkpointing, weights replicated on each rank; and the fault."""
     variants = {mode: {"mode": mode} for mode in LOSS_AGG_MODES}
     variants |= {name: {"bounds": bounds} for name, bounds in SPLITS.items()}
+    variants |= {name: {"bounds": bounds, "n": N} for name, bounds in SHARED.items()}
     variants |= {"checkpointing": {"checkpointing": True}, "replicated": {"fsdp_size": 1}, "fault": {"fault": True}}
     return {name: engine_gradients(folder, dtype, **variant) for name, variant in variants.items()}
 
@@ -130,8 +134,17 @@ def test_every_split_gives_the_reference_gradient(results, family: str, dtype: s
     torch_dtype = torch.float64 if dtype == "fp64" else torch.float32
     reference = {mode: reference_gradients(family, mode, torch_dtype) for mode in LOSS_AGG_MODES}
     for variant, gradients in results[family, dtype].items():
-        if variant != "fault":
+        if variant not in SHARED and variant != "fault":
             assert distance(gradients, reference.get(variant, reference["token-mean"])) < tolerance, variant
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("fp32", 1e-5), ("fp64", 1e-6)])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_prompt_that_is_read_once_gives_the_reference_gradient(results, family: str, dtype: str, tolerance: float):
+    """Norms round their gradient to float32 in any dtype: here that of the sum over rows, else that of each."""
+    reference = reference_gradients(family, "token-mean", torch.float64 if dtype == "fp64" else torch.float32, N)
+    for variant in SHARED:
+        assert distance(results[family, dtype][variant], reference) < tolerance, variant
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verl.utils.ragged import Ragged
 from verl.utils.seqlen_balancing import rank_shares
-from verl.workers.engine.packing import first_fit_decreasing, plan_micro_batches
+from verl.workers.engine.packing import first_fit_decreasing, plan_micro_batches, prompt_groups
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=40)
 CAPS = st.integers(50, 200)
@@ -71,6 +72,35 @@ def test_plan(lengths, cap, size, min_count, by_tokens):
     assert len(plan) == max(min_count, unsplit)
     assert len(filled) == max(min(min_count, len(lengths)),
                               len([r for r in plan_micro_batches(lengths, *bounds) if len(r)]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20)), max_size=40), st.integers(40, 120),
+       st.integers(1, 6))  # yapf: disable
+def test_groups_stay_together_and_their_prompt_counts_once(rows, cap, min_count):
+    groups, responses = np.array([g for g, _ in rows], int), np.array([r for _, r in rows], int)
+    prompts = 3 * groups + 1
+    plan = plan_micro_batches(prompts + responses, cap, None, min_count, groups=groups, prompt_lengths=prompts)
+    assert sorted(row for part in plan for row in part) == list(range(len(rows)))
+    tokens = lambda part: sum(prompts[groups == g][0] for g in set(groups[part])) + responses[part].sum()
+    assert all(tokens(part) <= cap for part in plan)
+    whole = [g for g in set(groups) if tokens(np.flatnonzero(groups == g)) <= cap]
+    unsplit = plan_micro_batches(prompts + responses, cap, None, groups=groups, prompt_lengths=prompts)
+    assert all(sum(g in groups[part] for part in unsplit) == 1 for g in whole)
+    assert len(plan) == max(min_count, len(unsplit))
+
+
+def test_a_row_of_a_group_longer_than_the_cap_is_named():
+    with pytest.raises(ValueError, match="row 2 has 11 tokens, more than ppo_max_token_len_per_gpu=10"):
+        plan_micro_batches([8, 8, 11], 10, None, groups=np.array([0, 0, 0]), prompt_lengths=np.array([5, 5, 5]))
+
+
+def test_prompts_are_grouped_where_it_pays():
+    prompts, answers = Ragged.from_rows([[1, 2], [3], [1, 2], [1, 2]]), lambda n: Ragged.from_rows([[7] * n] * 4)
+    assert prompt_groups(prompts, answers(5)).tolist() == [0, 1, 0, 0]
+    assert prompt_groups(prompts, answers(100)) is None
+    assert prompt_groups(Ragged.from_rows([[1], [2], [1, 2]]), answers(1)[:3]) is None
+    nothing = Ragged.from_lengths(np.zeros(0, np.int32), [])
+    assert prompt_groups(nothing, nothing) is None
 
 
 def test_the_heaviest_is_split():
