@@ -90,7 +90,7 @@ _ROLE = [  # actor, ref and critic alike
     always("{router_replay,qat}.**", "read only with the feature on"),
 ]
 _ACTOR = [
-    always("use_prefix_grouper", "a prompt is always read once for its answers in a micro-batch", True, idle=(False,)),
+    always("use_prefix_grouper", "a prompt is read once for its answers, where that pays", True, idle=(False,)),
     refused("calculate_sum_pi_squared", "no advantage estimator here needs it; leave it off", False),
     always("policy_loss.{clip_cov_ratio,clip_cov_lb,clip_cov_ub,kl_cov_ratio,ppo_kl_coef,dro_beta}",
            "only other policy losses read it"),

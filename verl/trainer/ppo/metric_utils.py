@@ -96,7 +96,8 @@ def compute_throughput_metrics(batch: DataProto, timing_raw: dict[str, float], n
 def compute_mfu_metrics(batch: DataProto, timing_raw: dict[str, float], cost: ModelCost, ppo_epochs: int,
                         peak: float | None) -> dict[str, float]:
     """perf/mfu/actor: operations that the update needs over what the devices could have done in its time, `peak` per
-    second all together. Nothing where the peak is unknown or nothing was updated.
+    second all together; a prompt counts for each of its answers, as is usual, though it is read once. Nothing where
+    the peak is unknown or nothing was updated.
     """
     if peak is None or "update_actor" not in timing_raw:
         return {}

@@ -13,7 +13,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, PretrainedConfig, PreTrainedModel
 
 from verl.utils.hub import load_hf_config, local_folder
-from verl.workers.engine.attention import PACKED_ATTENTION
+from verl.workers.engine.attention import PACKED_ATTENTION, TakeTokens
 from verl.workers.engine.log_prob import linear_log_prob
 from verl.workers.engine.micro_batch import MicroBatch
 
@@ -41,7 +41,7 @@ class PackedModel(nn.Module):
                                        position_ids=batch.position_ids,
                                        use_cache=False,
                                        **batch.attention_kwargs).last_hidden_state
-        return hidden[0].index_select(0, batch.predictors)  # its gradient is faster than an index's
+        return TakeTokens.apply(hidden[0], batch.predictors)
 
 
 class PackedCausalLM(PackedModel):

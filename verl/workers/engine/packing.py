@@ -1,5 +1,6 @@
 """Which rows go through the model together: micro-batches that never hold more tokens than the cap."""
 import heapq
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from verl.utils.ragged import Ragged
 from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
-MIN_SAVING = 0.05
+MIN_SAVING = 0.05  # of all tokens
+COPY_COST = 8  # copies of a token's keys and values take as much memory as one token's activations, at most
 Lengths = Sequence[int] | np.ndarray
 
 
@@ -68,8 +70,8 @@ def plan_micro_batches(
         max_tokens: `ppo_max_token_len_per_gpu`, when `use_dynamic_bsz`; else None.
         micro_batch_size: `ppo_micro_batch_size_per_gpu` in rows; else None.
         costs: [rows] in any unit, by which micro-batches are ordered and split; None: the tokens.
-        groups: [rows], equal where rows share their prompt: the cap counts it once for the rows of a micro-batch, and
-            they are kept together.
+        groups: [rows], equal where rows share their prompt. The cap counts it once for the rows of a micro-batch (and
+            a `COPY_COST`-th for each of the others), so they are kept together where that takes no more micro-batches.
         prompt_lengths: [rows], with `groups`.
 
     Returns:
@@ -81,8 +83,9 @@ def plan_micro_batches(
                          "ppo_micro_batch_size_per_gpu")
     lengths = np.asarray(lengths, np.int64)
     if micro_batch_size is None:
-        parts = first_fit_decreasing(lengths, max_tokens) if groups is None else _groups_first_fit(
-            lengths, max_tokens, groups, prompt_lengths)
+        parts = first_fit_decreasing(lengths, max_tokens)
+        if groups is not None:
+            parts = min(_group_by_group(lengths, max_tokens, groups, prompt_lengths), parts, key=len)
     else:
         rows = list(range(len(lengths)))
         parts = [rows[start:start + micro_batch_size] for start in range(0, len(rows), micro_batch_size)]
@@ -94,19 +97,30 @@ def plan_micro_batches(
     return [rows[np.argsort(lengths[rows], kind="stable")] for rows in in_order]
 
 
-def _groups_first_fit(lengths: np.ndarray, capacity: int, groups: np.ndarray,
-                      prompt_lengths: np.ndarray) -> list[list[int]]:
-    """`first_fit_decreasing` of groups; those beyond the capacity are cut so that each piece fits with its prompt."""
-    if lengths.max(initial=0) > capacity:
-        first_fit_decreasing(lengths, capacity)  # raises, with the row's name
-    pieces, tokens = [], []
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        prompt = int(prompt_lengths[rows[0]])
-        for piece in first_fit_decreasing(lengths[rows] - prompt, capacity - prompt):
-            pieces.append(rows[piece].tolist())
-            tokens.append(prompt + int((lengths[rows[piece]] - prompt).sum()))
-    return [[row for piece in part for row in pieces[piece]] for part in first_fit_decreasing(tokens, capacity)]
+def _group_by_group(lengths: np.ndarray, capacity: int, groups: np.ndarray,
+                    prompt_lengths: np.ndarray) -> list[list[int]]:
+    """Fills one bin after the other with rows of one group after the other, longest first; what does not fit any more
+    goes to the next bin, with its prompt. No row may be longer than the capacity.
+    """
+    parts: list[list[int]] = []
+    free = 0  # tokens left in the last bin
+    order = np.lexsort((-lengths, groups))
+    for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []:
+        prompt, has_prompt, left = int(prompt_lengths[rows[0]]), False, rows.tolist()
+        while left:
+            later = []
+            for row in left:
+                tokens = int(lengths[row]) - (prompt - math.ceil(prompt / COPY_COST) if has_prompt else 0)
+                if tokens > free:
+                    later.append(row)
+                else:
+                    parts[-1].append(row)
+                    free, has_prompt = free - tokens, True
+            if later:
+                parts.append([])
+                free, has_prompt = capacity, False
+            left = later
+    return parts
 
 
 def prompt_groups(prompts: Ragged, responses: Ragged) -> np.ndarray | None:

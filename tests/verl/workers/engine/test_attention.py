@@ -18,6 +18,7 @@ from transformers import (
 
 from tests.support.models import FAMILIES, SIZES, make_model
 from verl.utils.ragged import Ragged
+from verl.workers.engine import attention
 from verl.workers.engine.attention import PACKED_ATTENTION, packed_attention, runs_of_equal_length
 from verl.workers.engine.micro_batch import MicroBatch
 from verl.workers.engine.model import check_packable
@@ -129,8 +130,10 @@ def test_what_packing_does_not_cover_is_refused_by_name():
 
 
 @pytest.mark.parametrize("window", [None, 3, 6])
-def test_sequences_that_share_a_prompt(window):
+@pytest.mark.parametrize("full_block", [0, 512])
+def test_sequences_that_share_a_prompt(window, full_block, monkeypatch):
     """Against attention written from its formula, output and gradients, in float64."""
+    monkeypatch.setattr(attention, "FULL_BLOCK", full_block)
     rows = [[0, 1, 2, 3, 4], [0, 1, 2, 5, 6, 7, 8], [0, 1, 2, 9, 10, 11, 12]]  # tokens of each sequence
     queries, keys = [5, 4, 4], [5, 7, 7]
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from verl.utils.ragged import Ragged
 from verl.utils.seqlen_balancing import rank_shares
-from verl.workers.engine.packing import first_fit_decreasing, plan_micro_batches, prompt_groups
+from verl.workers.engine.packing import COPY_COST, first_fit_decreasing, plan_micro_batches, prompt_groups
 
 LENGTHS = st.lists(st.integers(0, 50), max_size=40)
 CAPS = st.integers(50, 200)
@@ -76,17 +76,43 @@ def test_plan(lengths, cap, size, min_count, by_tokens):
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20)), max_size=40), st.integers(40, 120),
        st.integers(1, 6))  # yapf: disable
-def test_groups_stay_together_and_their_prompt_counts_once(rows, cap, min_count):
+def test_the_prompt_of_a_group_counts_once(rows, cap, min_count):
     groups, responses = np.array([g for g, _ in rows], int), np.array([r for _, r in rows], int)
     prompts = 3 * groups + 1
     plan = plan_micro_batches(prompts + responses, cap, None, min_count, groups=groups, prompt_lengths=prompts)
     assert sorted(row for part in plan for row in part) == list(range(len(rows)))
-    tokens = lambda part: sum(prompts[groups == g][0] for g in set(groups[part])) + responses[part].sum()
+
+    def tokens(part):
+        copies = prompts[part].sum() - sum(3 * g + 1 for g in set(groups[part]))
+        return (prompts + responses)[part].sum() - copies + copies / COPY_COST
+
     assert all(tokens(part) <= cap for part in plan)
-    whole = [g for g in set(groups) if tokens(np.flatnonzero(groups == g)) <= cap]
     unsplit = plan_micro_batches(prompts + responses, cap, None, groups=groups, prompt_lengths=prompts)
-    assert all(sum(g in groups[part] for part in unsplit) == 1 for g in whole)
     assert len(plan) == max(min_count, len(unsplit))
+    assert len(unsplit) <= len(plan_micro_batches(prompts + responses, cap, None))
+
+
+@pytest.mark.parametrize("n, prompt, response, cap", [(8, 40, 260, 4096), (4, 500, 2000, 16384), (16, 20, 55, 4096),
+                                                      (16, 20, 8, 4096), (16, 8000, 400, 16384)])  # yapf: disable
+def test_groups_fill_micro_batches(n, prompt, response, cap):
+    """A prompt is read again only where a micro-batch ends, and what attention copies stays within bounds."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(512 // n), n)
+    prompts, responses = np.full(512, prompt), rng.integers(response // 2, 3 * response // 2, 512)
+    lengths = prompts + responses
+    plan = plan_micro_batches(lengths, cap, None, groups=groups, prompt_lengths=prompts)
+    assert len(plan) <= len(plan_micro_batches(lengths, cap, None))
+    assert sum(len(set(groups[part])) for part in plan) < 512 // n + len(plan)
+    assert all(lengths[part].sum() <= COPY_COST * cap for part in plan)
+
+
+def test_16384_rows_in_groups_take_no_time():
+    rng = np.random.default_rng(0)
+    prompts = np.repeat(rng.integers(50, 2000, 1024), 16)
+    lengths = prompts + np.minimum(rng.lognormal(7, 1.2, 16384).astype(int), 30000)
+    start = time.process_time()
+    plan_micro_batches(lengths, 32768, None, groups=np.repeat(np.arange(1024), 16), prompt_lengths=prompts)
+    assert time.process_time() - start < 1
 
 
 def test_a_row_of_a_group_longer_than_the_cap_is_named():
