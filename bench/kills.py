@@ -29,10 +29,11 @@ COMMON = (
     "data.val_max_samples=8", "actor_rollout_ref.actor.optim.lr_scheduler_type=cosine",
     "actor_rollout_ref.actor.optim.lr_warmup_steps=3", "trainer.max_actor_ckpt_to_keep=2",
 )  # yapf: disable
+SAVE_FREQ = {"grpo": 1, "ppo": 2}
 KINDS = {
-    "grpo": (*COMMON, "trainer.save_freq=1", "actor_rollout_ref.actor.use_kl_loss=True",
+    "grpo": (*COMMON, f"trainer.save_freq={SAVE_FREQ['grpo']}", "actor_rollout_ref.actor.use_kl_loss=True",
              "actor_rollout_ref.actor.kl_loss_coef=0.1"),
-    "ppo": (*COMMON, "trainer.save_freq=2", "algorithm.adv_estimator=gae", "algorithm.lam=0.95",
+    "ppo": (*COMMON, f"trainer.save_freq={SAVE_FREQ['ppo']}", "algorithm.adv_estimator=gae", "algorithm.lam=0.95",
             "algorithm.use_kl_in_reward=True", "algorithm.kl_ctrl.type=adaptive", "algorithm.kl_ctrl.target_kl=1e-4",
             "algorithm.kl_ctrl.horizon=100", "actor_rollout_ref.actor.ppo_epochs=2",
             "actor_rollout_ref.actor.shuffle=True", "critic.ppo_mini_batch_size=2", "critic.optim.lr=1e-3",
@@ -65,7 +66,11 @@ def _kill_again_and_again(inputs: Path, name: str, count: int, rng: random.Rando
     save = "async" if name == "ppo" else "sync"
     command = _command(inputs, killed, (*KINDS[name], *SAVES[save]))
     for i in range(count):
-        killings.append({"instant": INSTANTS[i % len(INSTANTS)], "who": ("driver", "all processes")[i % 2]})
+        killings.append({
+            "kind": name,
+            "instant": INSTANTS[i % len(INSTANTS)],
+            "who": ("driver", "all processes")[i % 2]
+        })
         tree += _run_and_kill(command, killed, times, killings[-1], rng)
         print(json.dumps(killings[-1]), flush=True)
     resumed = "resumed from" in run(command, inputs / "log", DEADLINE)
@@ -95,10 +100,12 @@ def _run_and_kill(command: list[str], out: Path, times: list[float], case: dict[
     """Kills a run at the instant that `case` names; adds to it what the run had done; -> the run's processes."""
     step_seconds = (times[-1] - times[0]) / (len(times) - 1)
     saved, leftovers = _saved(out), _half_written(out)
+    interval = SAVE_FREQ[case["kind"]]
+    skipped = interval * rng.randrange(2) if saved + 2 * interval < STEPS else 0  # so that kills meet later steps, too
     delays = {"start": times[0], "step": step_seconds, "save": SAVE_SECONDS, "any": times[0] + step_seconds}
     reached: dict[str, Callable[[], bool]] = {
-        "step": lambda: _saved(out) > saved,
-        "save": lambda: bool(_half_written(out) - leftovers),
+        "step": lambda: _saved(out) > saved + skipped,
+        "save": lambda: _saved(out) >= saved + skipped and bool(_half_written(out) - leftovers),
     }
     log, began, delay = out.with_suffix(".log"), time.monotonic(), rng.uniform(0, delays[case["instant"]])
     job = start(command, log)
