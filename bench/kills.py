@@ -19,11 +19,12 @@ import psutil
 import torch
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
+from tests.support.processes import still_running
 from tests.support.spelling import learned, make_inputs, ppo_command, run, start
 from verl.trainer.checkpoint import LATEST
 
 STEPS = 6
-DEADLINE, END_LIMIT = 300.0, 90.0  # seconds, of a run; for its processes to end without their driver
+DEADLINE, END_LIMIT = 300.0, 90.0  # s, of a run; for its processes to end (Ray's own agents take up to a minute)
 COMMON = (
     f"trainer.total_training_steps={STEPS}", "data.train_max_samples=20", "trainer.test_freq=3",
     "data.val_max_samples=8", "actor_rollout_ref.actor.optim.lr_scheduler_type=cosine",
@@ -74,7 +75,7 @@ def _kill_again_and_again(inputs: Path, name: str, count: int, rng: random.Rando
         tree += _run_and_kill(command, killed, times, killings[-1], rng)
         print(json.dumps(killings[-1]), flush=True)
     resumed = "resumed from" in run(command, inputs / "log", DEADLINE)
-    differs, left = _differences(killed, whole), _left(tree)
+    differs, left = _differences(killed, whole), still_running(tree, END_LIMIT)
     passed = resumed and not differs and not left and not any(kill["run had ended"] for kill in killings)
     return {"save": save, "kills": killings, "resumed": resumed, "differs": differs, "processes left": len(left),
             "passed": passed}  # yapf: disable
@@ -96,8 +97,8 @@ def _untouched(inputs: Path, name: str) -> tuple[Path, list[float]]:
 
 
 def _run_and_kill(command: list[str], out: Path, times: list[float], case: dict[str, Any],
-                  rng: random.Random) -> list[psutil.Process]:
-    """Kills a run at the instant that `case` names; adds to it what the run had done; -> the run's processes."""
+                  rng: random.Random) -> list[int]:
+    """Kills a run at the instant that `case` names; adds to it what the run had done; -> the run's processes (pids)."""
     step_seconds = (times[-1] - times[0]) / (len(times) - 1)
     saved, leftovers = _saved(out), _half_written(out)
     interval = SAVE_FREQ[case["kind"]]
@@ -130,28 +131,13 @@ def _half_written(out: Path) -> set[int]:
     return {entry.inode() for entry in os.scandir(out) if entry.name.endswith(".tmp")} if out.exists() else set()
 
 
-def _kill(job: subprocess.Popen, who: str) -> list[psutil.Process]:
+def _kill(job: subprocess.Popen, who: str) -> list[int]:
     tree = [] if job.poll() is not None else psutil.Process(job.pid).children(recursive=True)
     job.send_signal(signal.SIGKILL)
     for process in tree if who == "all processes" else ():
         with suppress(psutil.NoSuchProcess):  # they end without their driver, too
             process.kill()
-    return tree
-
-
-def _left(tree: list[psutil.Process]) -> list[psutil.Process]:
-    """Those that live on though they have had time: Ray's own agents take up to a minute."""
-    deadline = time.monotonic() + END_LIMIT
-    while any(map(_lives, tree)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return [process for process in tree if _lives(process)]
-
-
-def _lives(process: psutil.Process) -> bool:
-    """One that has ended may stand as a zombie for whoever was to wait for it."""
-    with suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False
+    return [process.pid for process in tree]
 
 
 def _lines(out: Path) -> list[str]:

@@ -51,7 +51,7 @@ def main() -> None:
     trainer = RayPPOTrainer(config, inputs, plan)
     try:
         trainer.start()
-        steps = trainer.steps()
+        steps, cost = trainer.steps(), trainer.cost
         while sys.stdin.readline():
             began = time.perf_counter()
             metrics = next(steps)
@@ -59,7 +59,7 @@ def main() -> None:
             lengths = pd.read_parquet(inputs.rollout_dir / f"step_{trainer.step}.parquet")["response_length"].to_numpy()
             prompts = np.full(len(lengths), settings["prompt_tokens"])
             copies = prompts[settings["prompts"]:]  # of each prompt all but one: they need no work
-            needed = trainer.cost.training(prompts, lengths).sum() - trainer.cost.training(copies, 0 * copies).sum()
+            needed = cost.training(prompts, lengths).sum() - cost.training(copies, np.zeros_like(copies)).sum()
             step = {"seconds": seconds, "tokens": int(lengths.sum()), "longest": int(lengths.max()),
                     "update_flops": float(needed),
                     **{name: metrics[f"timing_s/{name}"] for name in PHASES}}  # yapf: disable

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from reward_score.pool import RewardPool, RewardRequest
+from tests.support.processes import still_running
 
 HOSTILE = str(Path(__file__).with_name("hostile.py"))
 ROOT = Path(__file__).parents[2]
@@ -23,18 +24,6 @@ def hostile(command):
 
 def gsm8k(number, truth=None):
     return RewardRequest("openai/gsm8k", f"#### {number}", str(number if truth is None else truth))
-
-
-def gone(pids, seconds=5.0):
-    """Waits until none of `pids` runs; returns those that still do."""
-    end = time.monotonic() + seconds
-    while alive := [
-            pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    ]:
-        if time.monotonic() > end:
-            break
-        time.sleep(0.02)
-    return alive
 
 
 def family(pid=None):
@@ -105,7 +94,7 @@ def test_exception_is_an_error(pool, healthy, command, cause):
 def test_what_a_reward_started_dies_with_it(pool, healthy, tmp_path, kind, then):
     result, = pool.score([hostile(f"start_{kind} {tmp_path / 'pid'} {then}")])
     assert result.status in ("timeout", "crash")
-    assert not gone([int((tmp_path / "pid").read_text())])
+    assert not still_running([int((tmp_path / "pid").read_text())], 5.0)
 
 
 def test_deadline_counts_from_an_answers_own_start():
@@ -264,7 +253,7 @@ def test_close_leaves_no_process_and_cancels_what_waits():
     start = time.monotonic()
     pool.close()
     assert time.monotonic() - start < 3
-    assert not gone(processes, 0.5)
+    assert not still_running(processes, 0.5)
     assert all(future.cancelled() for future in futures)
     assert threading.active_count() == threads
     with pytest.raises(RuntimeError, match="closed"):
@@ -306,7 +295,7 @@ def test_death_of_the_supervisor_is_told():
         future.result(10)
     with pytest.raises(RuntimeError, match="supervisor"):
         pool.submit(hostile("right"))
-    assert not gone(processes)
+    assert not still_running(processes, 5.0)
     pool.close()
 
 
@@ -332,7 +321,7 @@ def test_nothing_is_left_when_the_owner_is_killed(tmp_path):
     assert len(processes) >= 5
     owner.kill()
     owner.communicate()
-    assert not gone(processes)
+    assert not still_running(processes, 5.0)
 
 
 def test_workers_die_with_owner_and_supervisor():
@@ -348,7 +337,7 @@ def test_workers_die_with_owner_and_supervisor():
     owner.kill()
     os.kill(supervisor, signal.SIGKILL)
     owner.communicate()
-    assert not gone(processes)
+    assert not still_running(processes, 5.0)
 
 
 def test_script_without_main_guard(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 
 from reward_score import sandbox
 from reward_score.sandbox import Limits, client, local, run_program, run_tests, runs
+from tests.support.processes import still_running
 
 ROOT = Path(__file__).parents[3]
 SHORT = Limits(seconds=0.5)
@@ -38,13 +39,6 @@ def zygote(shared_zygote):
 
 def below(pid):
     return psutil.Process(pid).children(recursive=True)
-
-
-def is_running(process):
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE  # init reaps orphans when it likes
-    except psutil.NoSuchProcess:
-        return False
 
 
 HOSTILE = {
@@ -214,10 +208,7 @@ def test_nothing_outlives_a_killed_worker(kill, namespaces):
     kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    end = time.monotonic() + 3
-    while any(map(is_running, family)) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not any(map(is_running, family))
+    assert not still_running([member.pid for member in family], 3.0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv") or not os.path.exists(SYSTEM_PYTHON) or

@@ -205,9 +205,10 @@ class FSDPEngine(TrainEngine):
                                  costs=costs,
                                  groups=groups,
                                  prompt_lengths=prompts.lengths)
-        most = torch.tensor(len(plan()), device=self.device)
+        parts = plan()
+        most = torch.tensor(len(parts), device=self.device)
         dist.all_reduce(most, dist.ReduceOp.MAX)
-        for rows in plan(int(most)):
+        for rows in parts if int(most) == len(parts) else plan(int(most)):
             shared = None if groups is None else groups[rows]
             yield rows, MicroBatch.pack(prompts[rows], responses[rows], self.device, shared)
 

@@ -3,6 +3,7 @@
 What no label needs is left out: the last token of a response, and a prompt where an earlier row has the same.
 """
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,26 +54,18 @@ class MicroBatch:
         tokens[_spans(starts + prompt_lengths, read)] = responses.values[_spans(responses.offsets[:-1], read)]
         positions = np.arange(len(tokens)) - np.repeat(starts, lengths)
         predictors = _spans(starts + prompt_lengths - 1, response_lengths)
-        queries, key_tokens = lengths, None
-        if groups is not None and len(np.unique(groups)) < len(groups):
-            has_copy, token_of, kept = _find_copies(starts, prompt_lengths, groups, len(tokens))
-            tokens, positions, predictors = tokens[kept], positions[kept], token_of[predictors]
-            queries = lengths - np.where(has_copy, prompt_lengths, 0)
-            asks = queries > 0
-            key_tokens = token_of[np.repeat(asks, lengths)]
-            queries, lengths = queries[asks], lengths[asks]
+        groups = np.arange(len(prompts)) if groups is None else groups
+        has_copy, token_of, kept = _find_copies(starts, prompt_lengths, groups, len(tokens))
+        queries = lengths - np.where(has_copy, prompt_lengths, 0)
+        asks = queries > 0
+        key_tokens = token_of[np.repeat(asks, lengths)] if has_copy.any() else None
         to = lambda x: torch.from_numpy(x).to(device, non_blocking=True)
-        ends = lambda x: to(np.concatenate([[0], np.cumsum(x)]).astype(np.int32))
-        kwargs = {
-            "sequence_runs": runs_of_equal_length(queries, lengths),
-            "key_tokens": None if key_tokens is None else to(key_tokens),
-            "cu_seq_lens_q": ends(queries),
-            "cu_seq_lens_k": ends(lengths),
-            "max_length_q": int(queries.max()),
-            "max_length_k": int(lengths.max()),
-        }
-        labels = to(responses.values.astype(np.int64))
-        return cls(to(tokens)[None], to(positions)[None], kwargs, to(predictors), labels, response_lengths)
+        return cls(input_ids=to(tokens[kept])[None],
+                   position_ids=to(positions[kept])[None],
+                   attention_kwargs=_attention_kwargs(queries[asks], lengths[asks], key_tokens, to),
+                   predictors=to(token_of[predictors]),
+                   labels=to(responses.values.astype(np.int64)),
+                   response_lengths=response_lengths)
 
     def padded(self, values: Tensor) -> Tensor:
         """Per-label `values` [labels] as [rows, longest response], zero where a row has ended. Keeps the gradient."""
@@ -83,6 +76,20 @@ class MicroBatch:
         """[rows, longest response] bool: where a row has a response token."""
         columns = torch.arange(int(self.response_lengths.max(initial=0)), device=device)
         return columns[None, :] < torch.from_numpy(self.response_lengths).to(device)[:, None]
+
+
+def _attention_kwargs(queries: np.ndarray, keys: np.ndarray, key_tokens: np.ndarray | None,
+                      to: Callable[[np.ndarray], Tensor]) -> dict[str, Any]:
+    """What `packed_attention` asks for: [sequences] lengths, and [all keys] tokens, brought `to` the device."""
+    ends = lambda lengths: to(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    return {
+        "sequence_runs": runs_of_equal_length(queries, keys),
+        "key_tokens": None if key_tokens is None else to(key_tokens),
+        "cu_seq_lens_q": ends(queries),
+        "cu_seq_lens_k": ends(keys),
+        "max_length_q": int(queries.max()),
+        "max_length_k": int(keys.max()),
+    }
 
 
 def _find_copies(starts: np.ndarray, prompt_lengths: np.ndarray, groups: np.ndarray,

@@ -107,10 +107,11 @@ def _group_by_group(lengths: np.ndarray, capacity: int, groups: np.ndarray,
     order = np.lexsort((-lengths, groups))
     for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []:
         prompt, has_prompt, left = int(prompt_lengths[rows[0]]), False, rows.tolist()
+        saved = prompt - math.ceil(prompt / COPY_COST)
         while left:
             later = []
             for row in left:
-                tokens = int(lengths[row]) - (prompt - math.ceil(prompt / COPY_COST) if has_prompt else 0)
+                tokens = int(lengths[row]) - saved * has_prompt
                 if tokens > free:
                     later.append(row)
                 else:

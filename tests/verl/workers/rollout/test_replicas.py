@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.engines import make_requests
 from tests.support.models import save_model
+from tests.support.processes import still_running
 from verl.config.model import ModelConfig
 from verl.config.rollout import RolloutConfig
 from verl.single_controller import ResourcePool, WorkerFailure
@@ -122,7 +123,7 @@ def test_lost_replicas_are_restarted_with_the_current_weights(setup, caplog, mon
     send(signal.SIGSTOP, second[0])  # before it has work: after its first answer the other might do all the rest
     disturbed = generate(replicas, weights)
     assert "made no progress for 5 s (rollout.stall_timeout)" in replicas.failures[0]
-    assert not any(is_there(pid) for pid in first + second) and replicas.restarts == {0: 2, 1: 2}
+    assert not still_running(first + second) and replicas.restarts == {0: 2, 1: 2}
     assert generate(replicas, weights) == disturbed != undisturbed
 
     name, victim = replicas.describe(0), pids(replicas)[0]
@@ -134,10 +135,6 @@ def test_lost_replicas_are_restarted_with_the_current_weights(setup, caplog, mon
     assert not weights.directory.exists() or not any(weights.directory.iterdir())
 
 
-def is_there(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
 def test_what_a_lost_replica_left_is_killed_with_its_children():
     """Also where it was stopped, and where only a child of it is left."""
     parent = subprocess.Popen([sys.executable, "-c", "import subprocess as s; s.run(['sleep', '600'])"],
@@ -145,7 +142,7 @@ def test_what_a_lost_replica_left_is_killed_with_its_children():
     child = wait_for_child(parent.pid)
     parent.send_signal(signal.SIGSTOP)
     end_process_group(parent.pid)
-    assert not is_there(parent.pid) and not is_there(child)
+    assert not still_running([parent.pid, child])
     end_process_group(parent.pid)  # nothing is left: nothing happens
     parent.wait()
 
