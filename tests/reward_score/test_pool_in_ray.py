@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 import ray
 
+from tests.support.processes import still_running
+
 HOSTILE = str(Path(__file__).with_name("hostile.py"))
 
 
@@ -38,11 +40,10 @@ def actor_class():
 
 
 def test_pool_in_an_async_actor(cluster):
-    from tests.reward_score.test_pool import gone
     actor = ray.remote(num_cpus=1)(actor_class()).remote()
     calls = [actor.score.remote(["right", "loop", "fail", "exit 1", "right"]) for _ in range(2)]
     assert ray.get(calls, timeout=60) == [["ok", "timeout", "error", "crash", "ok"]] * 2
     processes = ray.get(actor.processes.remote(), timeout=10)
     assert len(processes) >= 4
     ray.kill(actor)
-    assert not gone(processes, 10)
+    assert not still_running(processes, 10)
