@@ -106,8 +106,9 @@ class Screen:
         field.press("Enter")
         return self
 
-    def click(self, name, nth=0):
-        self.page.get_by_role("button", name=name, exact=True).nth(nth).click()
+    def click(self, key):
+        """Presses a button, found by its key: names repeat, and while a page is drawn the first of them changes."""
+        self.page.locator(f".st-key-{key} button").click()
         return self
 
     @property
@@ -144,7 +145,7 @@ def test_the_seed_command_opens_a_wandb_table(screen, table_file):
     screen.open().sees("Step 20")
     screen.selected("^Prompt", re.compile(r"^Example 1 - \(0.5\)"))
     screen.shoot("table")
-    screen.click("Next", 1).has_query(sample="1").sees("<script>document.title")
+    screen.click("next_answer").has_query(sample="1").sees("<script>document.title")
     screen.shoot("table_script")
     screen.choose("^Step|Step$", "10").has_query(step="10").sees("Step 10")
     screen.type("Search in prompts", "the very end").has_query(q="the very end")
@@ -162,13 +163,13 @@ def test_run_page_and_on_to_samples(screen, run_dir):
         screen.page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")).to_have_count(5)
     screen.sees("Time per phase")
     screen.shoot("run")
-    screen.click("Show validation samples").has_query(page="Rollouts", set="validation").sees("Step 4")
+    screen.click("show_validation").has_query(page="Rollouts", set="validation").sees("Step 4")
 
 
 def test_rollouts_filter_search_walk_and_link(screen, run_dir):
     screen.open(path=run_dir, page="Rollouts").sees("Step 4")
     screen.shoot("rollouts")
-    screen.click("Next").has_query(prompt="1").sees("Prompt 1: what is 2+2?")
+    screen.click("next_prompt").has_query(prompt="1").sees("Prompt 1: what is 2+2?")
     screen.choose("^Status|Status$", "crash").has_query(status="crash")
     screen.page.keyboard.press("Escape")
     screen.selected("^Answer", re.compile("Answer 1 - .* crash"))
@@ -200,7 +201,7 @@ def test_dataset_filter_search_walk_and_link(screen, dataset_file):
     screen.open(path=dataset_file, row=77).sees("Question 77")
     screen.sees("truth-77")
     screen.shoot("dataset")
-    screen.click("Next").has_query(row="78").sees("truth-78")
+    screen.click("next_row").has_query(row="78").sees("truth-78")
     screen.choose("^Source|Source$", "code (44)").has_query(source="code").sees("of 130 rows")
     screen.page.keyboard.press("Escape")
     screen.type("Search in prompts", "truth-99").has_query(q="truth-99", row="99").sees("Question 99")
@@ -235,7 +236,7 @@ def test_run_page_of_a_quick_start(screen, quickstart):
     screen.page.keyboard.press("Escape")
     screen.page.wait_for_function("location.search.includes('actor%2Flr')")
     screen.page.locator("main, [data-testid=stMain]").get_by_text("actor/lr").first.wait_for()
-    screen.open(path=quickstart / "rl").click("Show train samples").has_query(page="Rollouts", set="train")
+    screen.open(path=quickstart / "rl").click("show_train").has_query(page="Rollouts", set="train")
 
 
 @pytest.mark.slow
@@ -246,8 +247,8 @@ def test_rollouts_page_of_a_quick_start(screen, quickstart):
     word = words[second]
     screen.open(path=quickstart / "rl", page="Rollouts").sees("Step 2")
     screen.has_query(prompt=first).shoot("quickstart_rollouts")
-    screen.click("Next").has_query(prompt=second).sees(f"nus): {word}")
-    screen.click("Next", 1).has_query(sample="1")
+    screen.click("next_prompt").has_query(prompt=second).sees(f"nus): {word}")
+    screen.click("next_answer").has_query(sample="1")
     link = screen.page.url
     screen.choose("^Step|Step$", "1").has_query(step="1").sees("Step 1")
     screen.open(path=quickstart / "rl", page="Rollouts", q=f": {word}<").has_query(prompt=second)
@@ -263,7 +264,7 @@ def test_dataset_page_of_a_quick_start(screen, quickstart):
     file = quickstart / "data" / "held_out.parquet"
     truths = [row["reward_model"]["ground_truth"] for row in pq.read_table(file).to_pylist()]
     screen.open(path=file).sees("of 256 rows")
-    screen.click("Next").has_query(row="1").sees(truths[1])
+    screen.click("next_row").has_query(row="1").sees(truths[1])
     screen.choose("^Source|Source$", "reasoning_gym (256)").has_query(source="reasoning_gym")
     screen.page.keyboard.press("Escape")
     screen.type("Search in prompts", truths[7]).has_query(q=truths[7], row=str(truths.index(truths[7])))
@@ -280,7 +281,7 @@ def test_wandb_table_of_a_quick_start(screen, quickstart):
     rows = json.loads(file.read_text())["data"]
     assert [row[0] for row in rows] == [0, 1, 2] and len(rows[0]) == 1 + 3 * 6
     screen.open(path=file).sees("Step 2")
-    screen.click("Next").has_query(prompt="2")
+    screen.click("next_prompt").has_query(prompt="2")
     screen.choose("^Step|Step$", "1").has_query(step="1").sees("Step 1")
     asked = re.search(r"nus\): (\w+)", rows[1][7])[1]
     screen.type("Search in prompts", asked).has_query(q=asked).sees(f"nus): {asked}")
