@@ -98,6 +98,7 @@ _ACTOR = [
 ]
 _REF = [
     always("strategy", "the reference runs as the actor does"),
+    idle("fsdp_config.optimizer_offload", "the reference has no optimizer", False),
     refused("{model,model.path}", "the reference is the actor's first weights"),
 ]
 _CRITIC = [
@@ -238,7 +239,6 @@ DEVICE_KEYS: dict[str, str] = {
         "actor_rollout_ref.actor.fsdp_config.param_offload",
         "actor_rollout_ref.actor.fsdp_config.optimizer_offload",
         "actor_rollout_ref.ref.fsdp_config.param_offload",
-        "actor_rollout_ref.ref.fsdp_config.optimizer_offload",
         "actor_rollout_ref.model.enable_activation_offload",
         "critic.model.fsdp_config.param_offload",
         "critic.model.fsdp_config.optimizer_offload",

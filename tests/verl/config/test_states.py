@@ -142,6 +142,7 @@ def test_what_is_so_anyway_may_be_said(ppo_argv, accepted, caplog):
     ("actor_rollout_ref.actor.strategy=megatron", "fold into the FSDP group"),
     ("actor_rollout_ref.rollout.name=sglang", "vllm runs"),
     ("actor_rollout_ref.actor.fsdp_config.offload_policy=True", "param_offload and optimizer_offload say"),
+    ("actor_rollout_ref.ref.fsdp_config.optimizer_offload=True", "the reference has no optimizer"),
     ("critic.optim.lr=2e-5", "grpo trains no critic"),
     ("actor_rollout_ref.actor.profiler.enable=True", "there is no profiler"),
     ("critic.profiler.ranks=[0]", "there is no profiler"),
