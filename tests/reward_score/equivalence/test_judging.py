@@ -2,7 +2,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from reward_score.equivalence.complexity import too_complex
 from reward_score.equivalence.judging import equivalent
+from tests.support.timing import computes_within
 
 EQUAL = r"""
 42 @ 42.0
@@ -420,9 +420,8 @@ BOMBS = [
 @pytest.mark.parametrize("truth", ["42", "x+1"])
 def test_what_would_never_end_is_refused_at_once(bomb, truth):
     equivalent("x^2", "x^2+1")  # SymPy is there
-    start = time.perf_counter()
-    assert equivalent(truth, bomb).refused
-    assert time.perf_counter() - start < 0.5
+    with computes_within(0.5):
+        assert equivalent(truth, bomb).refused
 
 
 @pytest.mark.parametrize("formula", [

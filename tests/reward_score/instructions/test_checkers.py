@@ -1,11 +1,10 @@
 """Every instruction id: texts that follow it and texts that do not, some of which published checkers get wrong."""
 
-import time
-
 import pytest
 
 import reward_score.instructions  # noqa: F401 -- registers the checkers
 from reward_score.instructions.registry import holds, known_instructions, read_arguments
+from tests.support.timing import computes_within
 
 WORD_3 = {"keyword": "the", "frequency": 3, "relation": "at least"}
 NTH = {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "then"}
@@ -185,7 +184,6 @@ HOSTILE = ["a", " ", "\n", " \n", ".", "..x", "a. ", "*", "*a", "* a\n", "[", "[
 @pytest.mark.parametrize("name", TABLE)
 def test_time_is_linear(name):
     arguments = read_arguments(name, TABLE[name][0])
-    start = time.perf_counter()
-    for piece in HOSTILE:
-        holds(name, f"x{piece * (100_000 // len(piece))}x", arguments)
-    assert time.perf_counter() - start < 5.0  # a quadratic pattern takes minutes
+    with computes_within(5.0):  # a quadratic pattern takes minutes
+        for piece in HOSTILE:
+            holds(name, f"x{piece * (100_000 // len(piece))}x", arguments)

@@ -1,9 +1,8 @@
-import time
-
 import pytest
 
 from reward_score.literals import MAX_LENGTH
 from reward_score.livebench.tables import read_table, same_table
+from tests.support.timing import computes_within
 
 CSV = "name,age,score\nAnn,30,1.50\nBob,,2\n"
 RECORDS = '[{"name": "Ann", "age": 30, "score": 1.5}, {"name": "Bob", "age": null, "score": 2}]'
@@ -30,9 +29,8 @@ HOSTILE = [
 @pytest.mark.parametrize("kind", TABLES)
 def test_hostile_tables_end_soon(kind):
     for fragment in HOSTILE:
-        start = time.perf_counter()
-        rows = read_table(kind, (fragment * MAX_LENGTH)[:MAX_LENGTH], ["a", "b"])
-        assert time.perf_counter() - start < 1.0, fragment
+        with computes_within(1.0, fragment):
+            rows = read_table(kind, (fragment * MAX_LENGTH)[:MAX_LENGTH], ["a", "b"])
         assert rows is None or not same_table(rows, read_table(kind, TABLES[kind])), fragment
 
 
